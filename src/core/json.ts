@@ -3,8 +3,8 @@ import { z } from "zod";
 /** A JSON value as it came over the wire. */
 export type Json = string | number | boolean | null | Json[] | { [key: string]: Json };
 
-/** Nesting beyond this is refused: it costs stack in every parser downstream. */
-export const MAX_JSON_DEPTH = 64;
+/** Nesting beyond this is refused: protobuf decoders stop at 100 levels, and an object costs three of them. */
+export const MAX_JSON_DEPTH = 30;
 
 const UNSTORABLE = /\u0000|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
@@ -39,4 +39,18 @@ export function json(description: string) {
       error: (issue) => (issue.input === undefined ? "is required" : (jsonProblem(issue.input) ?? "must be JSON")),
     })
     .meta({ json: true, description });
+}
+
+/** The length of `value` as JSON text in UTF-8. */
+export function jsonSizeBytes(value: Json): number {
+  return Buffer.byteLength(JSON.stringify(value));
+}
+
+/** JSON text with the keys of every object in order, so that equal values have equal texts. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    typeof part === "object" && part !== null && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([left], [right]) => (left < right ? -1 : 1)))
+      : part,
+  );
 }

@@ -13,7 +13,10 @@ interface OperationBase<Input extends z.ZodObject, Output extends z.ZodObject> {
   readonly description?: string;
   /** `Service/Method` within the package tarl.v1. */
   readonly grpc: string;
-  /** What the caller must hold, in the namespace its input names or else in the whole gateway. */
+  /**
+   * What the caller must hold, in the namespace its input names or else in the whole gateway. An
+   * empty one asks only for a valid credential (and, within a namespace, for any grant in it).
+   */
   readonly permission: string;
   readonly input: Input;
   readonly output: Output;

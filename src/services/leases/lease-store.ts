@@ -32,3 +32,15 @@ export interface LeaseStore {
   /** The store's own time, in milliseconds since the epoch. */
   now(): Promise<number>;
 }
+
+/** What a store knows of a key. */
+export interface KnownLease {
+  readonly fence: number;
+  readonly deadlineMs: number;
+}
+
+/** A store that can be merged with another one, because it also tells the fences it knows. */
+export interface MergeableLeaseStore extends LeaseStore {
+  /** What is known of each key, past or not, or undefined. */
+  inspect(space: string, partition: string, keys: readonly string[]): Promise<(KnownLease | undefined)[]>;
+}

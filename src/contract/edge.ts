@@ -1,0 +1,1 @@
+export type { AnyEdge, Edge } from "../core/edge.ts";

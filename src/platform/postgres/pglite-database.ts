@@ -1,0 +1,107 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import { PGlite, types } from "@electric-sql/pglite";
+import type { Database, Queryable, QueryResult } from "./database.ts";
+import { mapDatabaseError } from "./database-error.ts";
+import { type FolderLock, lockFolder } from "./folder-lock.ts";
+import { observeQuery, type QueryObserver } from "./query-observer.ts";
+import { retryTransient } from "./retry.ts";
+
+export interface PgliteDatabaseOptions {
+  /** The folder that holds the data; undefined keeps it in memory, for tests. */
+  readonly dataDir?: string | undefined;
+  readonly onQuery?: QueryObserver;
+}
+
+const BYTEA_OID = 17;
+
+/** What both kinds of PGlite handle offer: the database itself, and a transaction in it. */
+interface Session {
+  query<Row>(text: string, values: unknown[]): Promise<PgliteResult<Row>>;
+  exec(text: string): Promise<PgliteResult<unknown>[]>;
+}
+
+interface PgliteResult<Row> {
+  readonly rows: Row[];
+  readonly fields: readonly unknown[];
+  readonly affectedRows?: number;
+}
+
+/**
+ * Postgres inside this process. It has one connection, so statements and transactions run one
+ * after another; a statement outside of a transaction waits until it ends, and must therefore not
+ * be awaited inside of one.
+ */
+export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}): Promise<Database> {
+  const lock = options.dataDir === undefined ? undefined : await lockAndMakeFolder(options.dataDir);
+  const engine = await openEngine(options.dataDir).catch(async (error) => {
+    await lock?.release();
+    throw error;
+  });
+  const { onQuery } = options;
+
+  const runOn = async <Row>(session: Session, text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> => {
+    const run = () => runStatement<Row>(session, text, values);
+    return onQuery ? observeQuery(onQuery, text, run) : run();
+  };
+
+  let closing: Promise<void> | undefined;
+  const close = async () => {
+    await engine.close();
+    await lock?.release();
+  };
+  return {
+    engine: "pglite",
+    async query<Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> {
+      try {
+        return await retryTransient(() => runOn<Row>(engine, text, values));
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+    async transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T> {
+      try {
+        return await retryTransient(() =>
+          engine.transaction((session) => work({ query: (text, values) => runOn(session, text, values) })),
+        );
+      } catch (error) {
+        throw mapDatabaseError(error);
+      }
+    },
+    close() {
+      closing ??= close();
+      return closing;
+    },
+  };
+}
+
+async function lockAndMakeFolder(dataDir: string): Promise<FolderLock> {
+  await mkdir(dirname(dataDir), { recursive: true });
+  return lockFolder(dataDir);
+}
+
+async function openEngine(dataDir: string | undefined): Promise<PGlite> {
+  return PGlite.create({
+    ...(dataDir === undefined ? {} : { dataDir }),
+    // A statement is answered only when its data has been written to the files.
+    relaxedDurability: false,
+    parsers: {
+      [types.INT8]: Number,
+      [BYTEA_OID]: (text) => Buffer.from(text.slice(2), "hex"),
+    },
+  });
+}
+
+async function runStatement<Row>(
+  session: Session,
+  text: string,
+  values: readonly unknown[] | undefined,
+): Promise<QueryResult<Row>> {
+  const result =
+    values === undefined
+      ? ((await session.exec(text)).at(-1) as PgliteResult<Row> | undefined)
+      : await session.query<Row>(text, values as unknown[]);
+  if (result === undefined) return { rows: [], rowCount: 0 };
+  const rowCount = result.fields.length > 0 ? result.rows.length : (result.affectedRows ?? 0);
+  return { rows: result.rows, rowCount };
+}

@@ -1,0 +1,2 @@
+export { SYSTEM_OPERATIONS } from "./operations.ts";
+export { createSystemService, type SystemService } from "./system-service.ts";

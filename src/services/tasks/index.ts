@@ -1,0 +1,7 @@
+export { taskEdges } from "./edges.ts";
+export { taskMigrations } from "./migrations.ts";
+export { taskOperations } from "./operations.ts";
+export { holdsTasks, purgeNamespace as purgeTasksOf } from "./store/maintain.ts";
+export { readDepths } from "./store/queues.ts";
+export { readTaskUsage } from "./task-usage.ts";
+export { createTasksDomain, type TaskServices, type TasksDomain } from "./tasks-domain.ts";

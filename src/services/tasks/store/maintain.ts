@@ -1,0 +1,143 @@
+import type { Queryable } from "../../../platform/postgres/database.ts";
+import { changeOf, RECORD_CHANGES } from "./changes.ts";
+
+const PROMOTE_DUE = `
+  WITH due AS MATERIALIZED (
+    SELECT t.namespace, t.id FROM tasks t WHERE t.state = 'SCHEDULED' AND t.run_at <= now()
+    ORDER BY t.run_at LIMIT $1 FOR UPDATE SKIP LOCKED
+  ),
+  promoted AS (
+    UPDATE tasks t SET state = 'READY', updated_at = now() FROM due d WHERE t.namespace = d.namespace AND t.id = d.id
+    RETURNING t.*
+  ),
+  changes AS (
+    SELECT ${changeOf("t")}, 'SCHEDULED'::task_state AS old_state, t.state AS new_state, 0 AS size_delta,
+      'READY' AS event_type, false AS failed, false AS expired
+    FROM promoted t
+  ),
+  ${RECORD_CHANGES}
+  SELECT namespace, queue, count(*) AS count FROM promoted GROUP BY namespace, queue`;
+
+const NEXT_DUE = `
+  SELECT greatest(0, extract(epoch FROM min(run_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE state = 'SCHEDULED'`;
+
+/** Makes up to `limit` scheduled tasks whose time has come ready, and says how many in which queues. */
+export async function promoteDueTasks(queryable: Queryable, limit: number) {
+  const { rows } = await queryable.query<{ namespace: string; queue: string; count: number }>(PROMOTE_DUE, [limit]);
+  return rows;
+}
+
+/** Milliseconds until the next scheduled task is due; undefined where none is scheduled. */
+export async function millisecondsToNextDue(queryable: Queryable): Promise<number | undefined> {
+  const { rows } = await queryable.query<{ due_in_ms: number | null }>(NEXT_DUE);
+  return rows[0]?.due_in_ms ?? undefined;
+}
+
+/** A leased task that nobody has looked at for longer than its lease, or that runs out of time. */
+export interface OverdueTask {
+  readonly namespace: string;
+  readonly id: string;
+  readonly fence: number;
+  readonly timed_out: boolean;
+}
+
+const LIST_OVERDUE = `
+  SELECT namespace, id, fence,
+    coalesce(leased_at + execution_timeout_ms * interval '1 millisecond' <= now(), false) AS timed_out
+  FROM tasks WHERE state = 'LEASED' AND check_at <= now() ORDER BY check_at LIMIT $1`;
+
+export async function listOverdueTasks(queryable: Queryable, limit: number): Promise<OverdueTask[]> {
+  const { rows } = await queryable.query<OverdueTask>(LIST_OVERDUE, [limit]);
+  return rows;
+}
+
+const POSTPONE_CHECKS = `
+  UPDATE tasks t SET check_at = least(now() + $2::bigint * interval '1 millisecond',
+    t.leased_at + t.execution_timeout_ms * interval '1 millisecond')
+  FROM json_to_recordset($1::json) AS i(namespace text, id uuid, fence bigint)
+  WHERE t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'`;
+
+/** Looks at tasks again after `delayMs`, or when their execution time ends if that is sooner. */
+export async function postponeChecks(
+  queryable: Queryable,
+  tasks: readonly OverdueTask[],
+  delayMs: number,
+): Promise<void> {
+  await queryable.query(POSTPONE_CHECKS, [JSON.stringify(tasks), delayMs]);
+}
+
+function deleting(candidates: string): string {
+  return `
+  WITH gone AS MATERIALIZED (${candidates}),
+  deleted AS (DELETE FROM tasks t USING gone g WHERE t.namespace = g.namespace AND t.id = g.id RETURNING t.*),
+  changes AS (
+    SELECT ${changeOf("t")}, t.state AS old_state, NULL::task_state AS new_state, -t.size_bytes AS size_delta,
+      NULL::text AS event_type, false AS failed, false AS expired
+    FROM deleted t
+  ),
+  ${RECORD_CHANGES}
+  SELECT count(*) AS count FROM deleted`;
+}
+
+const DELETE_FINISHED = deleting(`
+  SELECT namespace, id FROM tasks WHERE state IN ('COMPLETED', 'CANCELLED') AND finished_at < now() - $1::bigint * interval '1 millisecond'
+  ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED`);
+
+/** Deletes up to `limit` tasks that were completed or cancelled longer than `ageMs` ago; answers how many. */
+export async function deleteFinishedTasks(queryable: Queryable, ageMs: number, limit: number): Promise<number> {
+  const { rows } = await queryable.query<{ count: number }>(DELETE_FINISHED, [ageMs, limit]);
+  return rows[0]?.count ?? 0;
+}
+
+const DELETE_EVENTS = `
+  WITH gone AS (DELETE FROM task_events WHERE occurred_at < now() - $1::bigint * interval '1 millisecond' RETURNING xid, id),
+  last AS (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC LIMIT 1)
+  INSERT INTO task_event_horizon AS h (only_row, xid, id) SELECT true, xid, id FROM last
+  ON CONFLICT (only_row) DO UPDATE SET xid = excluded.xid, id = excluded.id WHERE (h.xid, h.id) < (excluded.xid, excluded.id)`;
+
+/** Deletes events older than `ageMs` and remembers up to where. */
+export async function deleteOldEvents(queryable: Queryable, ageMs: number): Promise<void> {
+  await queryable.query(DELETE_EVENTS, [ageMs]);
+}
+
+const SAMPLE_TOTALS = `
+  INSERT INTO queue_samples (namespace, queue, sampled_at, enqueued_total, completed_total, failed_total)
+  SELECT namespace, queue, to_timestamp(floor(extract(epoch FROM now()) * 1000 / $1::bigint) * $1::bigint / 1000),
+    sum(enqueued_total), sum(completed_total), sum(failed_total + expired_total)
+  FROM queue_counters GROUP BY namespace, queue ON CONFLICT DO NOTHING`;
+const DELETE_SAMPLES = "DELETE FROM queue_samples WHERE sampled_at < now() - $1::bigint * interval '1 millisecond'";
+
+/** Notes every queue's totals once in each interval, whichever gateway comes first, and forgets old notes. */
+export async function sampleQueueTotals(queryable: Queryable, intervalMs: number, keptMs: number): Promise<void> {
+  await queryable.query(SAMPLE_TOTALS, [intervalMs]);
+  await queryable.query(DELETE_SAMPLES, [keptMs]);
+}
+
+const PURGE_TABLES = [
+  "tasks",
+  "task_events",
+  "queue_counters",
+  "queue_samples",
+  "queue_lanes",
+  "queues",
+  "workers",
+] as const;
+
+/** Deletes everything a namespace has in this domain. */
+export async function purgeNamespace(queryable: Queryable, namespace: string): Promise<void> {
+  for (const table of PURGE_TABLES) await queryable.query(`DELETE FROM ${table} WHERE namespace = $1`, [namespace]);
+}
+
+const COUNT_UNFINISHED = `
+  SELECT coalesce(sum(scheduled + ready + leased), 0)::bigint AS unfinished, coalesce(sum(dead_lettered), 0)::bigint AS dead_lettered
+  FROM queue_counters WHERE namespace = $1`;
+
+/** Says in words what a namespace still has to do here; nothing where that is nothing. */
+export async function holdsTasks(queryable: Queryable, namespace: string): Promise<readonly string[]> {
+  const { rows } = await queryable.query<{ unfinished: number; dead_lettered: number }>(COUNT_UNFINISHED, [namespace]);
+  const { unfinished = 0, dead_lettered = 0 } = rows[0] ?? {};
+  return [
+    ...(unfinished > 0 ? [`${unfinished} unfinished tasks`] : []),
+    ...(dead_lettered > 0 ? [`${dead_lettered} dead letters`] : []),
+  ];
+}

@@ -1,0 +1,152 @@
+import { operation } from "../../core/operation.ts";
+import {
+  CreateRoleBindingRequest,
+  CreateRoleRequest,
+  DeleteRoleBindingRequest,
+  DeleteRoleBindingResponse,
+  DeleteRoleRequest,
+  DeleteRoleResponse,
+  GetRoleRequest,
+  ListPermissionsRequest,
+  ListPermissionsResponse,
+  ListRoleBindingsRequest,
+  ListRoleBindingsResponse,
+  ListRolesRequest,
+  ListRolesResponse,
+  Role,
+  RoleBinding,
+  UpdateRoleRequest,
+} from "./model.ts";
+import { PERMISSIONS } from "./permissions.ts";
+import type { RoleService } from "./role-service.ts";
+
+interface Services {
+  readonly roles: RoleService;
+}
+
+const ALL = Object.freeze(Object.entries(PERMISSIONS).map(([name, description]) => ({ name, description })));
+
+export const listPermissions = operation({
+  name: "permissions.list",
+  summary: "Lists every permission there is, with what it allows.",
+  rest: "GET /v1/permissions",
+  grpc: "RoleService/ListPermissions",
+  graphql: "query permissions",
+  permission: "",
+  input: ListPermissionsRequest,
+  output: ListPermissionsResponse,
+  handle: () => ({ permissions: [...ALL] }),
+});
+
+export const createRole = operation({
+  name: "roles.create",
+  summary: "Creates a role of permissions that the caller holds.",
+  description:
+    "ALREADY_EXISTS with reason ROLE_EXISTS where the name is taken; PERMISSION_DENIED with reason PERMISSION_ESCALATION where the caller does not hold all of it.",
+  rest: "POST /v1/namespaces/{namespace}/roles",
+  grpc: "RoleService/CreateRole",
+  graphql: "mutation createRole",
+  permission: "roles.manage",
+  input: CreateRoleRequest,
+  output: Role,
+  handle: ({ roles }: Services, input, call) => roles.create(input, call.principal),
+});
+
+export const getRole = operation({
+  name: "roles.get",
+  summary: "Answers one role, built in or custom.",
+  rest: "GET /v1/namespaces/{namespace}/roles/{role}",
+  grpc: "RoleService/GetRole",
+  graphql: "query role",
+  permission: "roles.read",
+  input: GetRoleRequest,
+  output: Role,
+  handle: ({ roles }: Services, input) => roles.get(input),
+});
+
+export const listRoles = operation({
+  name: "roles.list",
+  summary: "Lists the roles of a namespace, the built-in ones first.",
+  rest: "GET /v1/namespaces/{namespace}/roles",
+  grpc: "RoleService/ListRoles",
+  graphql: "query roles",
+  permission: "roles.read",
+  input: ListRolesRequest,
+  output: ListRolesResponse,
+  handle: ({ roles }: Services, { namespace }) => roles.list(namespace),
+});
+
+export const updateRole = operation({
+  name: "roles.update",
+  summary: "Changes a custom role for all who have it; what is left out stays as it is.",
+  rest: "PATCH /v1/namespaces/{namespace}/roles/{role}",
+  grpc: "RoleService/UpdateRole",
+  graphql: "mutation updateRole",
+  permission: "roles.manage",
+  input: UpdateRoleRequest,
+  output: Role,
+  handle: ({ roles }: Services, input, call) => roles.update(input, call.principal),
+});
+
+export const deleteRole = operation({
+  name: "roles.delete",
+  summary: "Deletes a custom role that nobody has.",
+  description: "FAILED_PRECONDITION with reason ROLE_IN_USE while somebody is bound to it.",
+  rest: "DELETE /v1/namespaces/{namespace}/roles/{role}",
+  grpc: "RoleService/DeleteRole",
+  graphql: "mutation deleteRole",
+  permission: "roles.manage",
+  input: DeleteRoleRequest,
+  output: DeleteRoleResponse,
+  handle: ({ roles }: Services, input) => roles.delete(input),
+});
+
+export const createRoleBinding = operation({
+  name: "roles.bind",
+  summary: "Gives a principal a role in a namespace.",
+  description:
+    "FAILED_PRECONDITION with reason NAMESPACE_STRICT where the key or the namespace may not be shared; PERMISSION_DENIED with reason PERMISSION_ESCALATION where the caller does not hold all that the role allows.",
+  rest: "POST /v1/namespaces/{namespace}/role-bindings",
+  grpc: "RoleService/CreateRoleBinding",
+  graphql: "mutation createRoleBinding",
+  permission: "roles.manage",
+  input: CreateRoleBindingRequest,
+  output: RoleBinding,
+  handle: ({ roles }: Services, input, call) => roles.bind(input, call.principal),
+});
+
+export const listRoleBindings = operation({
+  name: "roles.listBindings",
+  summary: "Lists who has which role in a namespace.",
+  rest: "GET /v1/namespaces/{namespace}/role-bindings",
+  grpc: "RoleService/ListRoleBindings",
+  graphql: "query roleBindings",
+  permission: "roles.read",
+  input: ListRoleBindingsRequest,
+  output: ListRoleBindingsResponse,
+  handle: ({ roles }: Services, input) => roles.listBindings(input),
+});
+
+export const deleteRoleBinding = operation({
+  name: "roles.unbind",
+  summary: "Takes a role away from a principal.",
+  rest: "DELETE /v1/namespaces/{namespace}/role-bindings/{bindingId}",
+  grpc: "RoleService/DeleteRoleBinding",
+  graphql: "mutation deleteRoleBinding",
+  permission: "roles.manage",
+  input: DeleteRoleBindingRequest,
+  output: DeleteRoleBindingResponse,
+  handle: ({ roles }: Services, input) => roles.unbind(input),
+});
+
+export const ROLE_OPERATIONS = [
+  listPermissions,
+  createRole,
+  getRole,
+  listRoles,
+  updateRole,
+  deleteRole,
+  createRoleBinding,
+  listRoleBindings,
+  deleteRoleBinding,
+] as const;

@@ -1,0 +1,81 @@
+import type { GraphQLResolveInfo } from "graphql";
+import type DataLoader from "dataloader";
+import { Call } from "../../core/call.ts";
+import type { AppError } from "../../core/errors.ts";
+
+/** What the headers of a request, or the first message of a socket, say about every call made in it. */
+export interface RequestFacts {
+  readonly requestId: string;
+  readonly authorization: string | undefined;
+  readonly idempotencyKey: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+  readonly timeoutMs: number | undefined;
+  readonly peer: string | undefined;
+  /** The cursor after which an event stream goes on. */
+  readonly lastEventId?: string | undefined;
+}
+
+/** One GraphQL request while it is executed. */
+export interface GraphqlContext {
+  readonly facts: RequestFacts;
+  /** The calls of this request by response name; each top-level field is one. */
+  readonly calls: Map<string, Call>;
+  readonly loaders: Map<unknown, DataLoader<object, unknown>>;
+  lastCall: Call | undefined;
+  /** Where a subscription stands, for `id:` lines. */
+  cursor: string | undefined;
+  /** Set once the client has gone or the gateway drains: calls made later are born aborted. */
+  abortReason: AppError | undefined;
+}
+
+export function createContext(facts: RequestFacts): GraphqlContext {
+  return {
+    facts,
+    calls: new Map(),
+    loaders: new Map(),
+    lastCall: undefined,
+    cursor: undefined,
+    abortReason: undefined,
+  };
+}
+
+/** A call for one top-level field: it is authenticated, authorised and limited on its own. */
+export function openCall(context: GraphqlContext, info: GraphQLResolveInfo): Call {
+  const { facts } = context;
+  const name = String(info.path.key);
+  const call = new Call({
+    protocol: "graphql",
+    authorization: facts.authorization,
+    idempotencyKey: info.operation.operation === "mutation" ? idempotencyKeyOf(facts, name, info) : undefined,
+    traceparent: facts.traceparent,
+    tracestate: facts.tracestate,
+    timeoutMs: facts.timeoutMs,
+    peer: facts.peer,
+    requestId: facts.requestId,
+  });
+  context.calls.set(name, call);
+  context.lastCall = call;
+  if (context.abortReason) call.abort(context.abortReason);
+  return call;
+}
+
+/** A request with several mutations has one key; the response name tells their records apart. */
+function idempotencyKeyOf(facts: RequestFacts, name: string, info: GraphQLResolveInfo): string | undefined {
+  if (facts.idempotencyKey === undefined) return undefined;
+  const { selections } = info.operation.selectionSet;
+  const isOnlyOne = selections.length === 1 && selections[0]!.kind === "Field";
+  return isOnlyOne ? facts.idempotencyKey : `${facts.idempotencyKey}:${name}`;
+}
+
+/** The call of the top-level field that `info` lies under. */
+export function callAbove(context: GraphqlContext, info: GraphQLResolveInfo): Call {
+  let path = info.path;
+  while (path.prev) path = path.prev;
+  return context.calls.get(String(path.key))!;
+}
+
+export function abortContext(context: GraphqlContext, reason?: AppError): void {
+  for (const call of context.calls.values()) call.abort(reason);
+  context.abortReason ??= context.lastCall?.abortReason ?? reason;
+}

@@ -1,0 +1,124 @@
+import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { AppError } from "../../core/errors.ts";
+import type { Component } from "../../core/lifecycle.ts";
+import { type ActiveRequests, createActiveRequests } from "./active-requests.ts";
+import { createEngine } from "./engine.ts";
+import { createHttpHandler, ENDPOINT } from "./http-handler.ts";
+import { createIntrospectionGuard } from "./introspection.ts";
+import { DEFAULT_GRAPHQL_LIMITS, type GraphqlLimits } from "./limits.ts";
+import type { GraphqlTransportOptions } from "./options.ts";
+import { mayReadByGrants } from "./relations.ts";
+import { createExecutableSchema } from "./schema.ts";
+import { createSocketServer, type SocketServer } from "./socket-server.ts";
+
+export interface GraphqlAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Where GraphQL is, GraphiQL included. */
+  readonly url: string;
+}
+
+export interface GraphqlTransport extends Component {
+  /** Where it listens; the port is the real one once it has started. */
+  readonly address: GraphqlAddress;
+}
+
+const HTTP_SERVER_OPTIONS = {
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 15_000,
+  requestTimeout: 60_000,
+  // Longer than the 60 s that load balancers commonly keep idle connections, so that they close first.
+  keepAliveTimeout: 65_000,
+};
+const MAX_CONNECTIONS = 10_000;
+/** A client that neither reads nor writes for so long is gone; long polls and heartbeats are far shorter. */
+const SILENT_CONNECTION_MS = 120_000;
+/** How long clients have to answer the closing of their socket. */
+const CLOSE_HANDSHAKE_MS = 2_000;
+
+/** The GraphQL door: queries and mutations over HTTP, subscriptions over WebSocket and server-sent events. */
+export function createGraphqlTransport(options: GraphqlTransportOptions): GraphqlTransport {
+  const limits: GraphqlLimits = { ...DEFAULT_GRAPHQL_LIMITS, ...options.limits };
+  const { logger } = options;
+  const relations = new Set(options.edges.map(({ type, field }) => `${type}.${field}`));
+  const schema = createExecutableSchema({
+    ...options,
+    mayRead: options.mayRead ?? mayReadByGrants,
+    onUnexpected: (error, { requestId }) => logger.error({ err: error.cause, requestId }, "a relation failed"),
+  });
+  const engine = createEngine({
+    schema,
+    limits,
+    plugins: options.plugins ?? [],
+    isRelation: (type, field) => relations.has(`${type}.${field}`),
+    suggestsNames: options.introspection === "public",
+    onUnexpected: (err) => logger.error({ err }, "a GraphQL answer could not be built"),
+  });
+  const active = createActiveRequests();
+  const mayIntrospect = createIntrospectionGuard(options);
+  const handler = createHttpHandler({ engine, limits, active, mayIntrospect, graphiql: options.graphiql, logger });
+  const sockets = createSocketServer({ engine, limits, active, mayIntrospect, authenticate: options.authenticate, logger });
+  const server = createHttpServer(options, handler);
+  server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
+
+  let started: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
+  return {
+    name: "graphql",
+    get address() {
+      const bound = server.address() as AddressInfo | null;
+      const port = bound?.port ?? options.port;
+      const { host } = options;
+      const name = host.includes(":") ? `[${host}]` : host;
+      return { host, port, url: `${options.tls ? "https" : "http"}://${name}:${port}${ENDPOINT}` };
+    },
+    start() {
+      started ??= listen(server, options.host, options.port);
+      return started;
+    },
+    stop(deadlineMs) {
+      stopped ??= drain(server, sockets, active, deadlineMs);
+      return stopped;
+    },
+  };
+}
+
+function createHttpServer({ tls }: GraphqlTransportOptions, handler: RequestListener): Server {
+  const server = tls
+    ? createTlsServer({ ...HTTP_SERVER_OPTIONS, ...tls }, handler)
+    : createServer(HTTP_SERVER_OPTIONS, handler);
+  server.maxConnections = MAX_CONNECTIONS;
+  server.setTimeout(SILENT_CONNECTION_MS);
+  return server;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error & { code?: string }) => {
+      const isTaken = error.code === "EADDRINUSE";
+      const message = isTaken
+        ? `Port ${port} on ${host} is in use. Stop what listens there, or set TARL_GRAPHQL_PORT to another.`
+        : `The GraphQL server cannot listen on ${host}:${port}: ${error.message}`;
+      reject(new AppError("UNAVAILABLE", isTaken ? "PORT_IN_USE" : "LISTEN_FAILED", message, { cause: error }));
+    };
+    server.once("error", onError);
+    server.listen(port, host, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+/** Ends streams at once with an error that says so, lets the rest finish until the deadline, then cuts what is left. */
+async function drain(server: Server, sockets: SocketServer, active: ActiveRequests, deadlineMs: number): Promise<void> {
+  sockets.refuseNew();
+  const closed = server.listening ? new Promise<void>((resolve) => server.close(() => resolve())) : Promise.resolve();
+  await active.drain(deadlineMs);
+  await sockets.close(Math.min(CLOSE_HANDSHAKE_MS, deadlineMs));
+  const timer = setTimeout(() => server.closeAllConnections(), Math.min(CLOSE_HANDSHAKE_MS, deadlineMs));
+  server.closeIdleConnections();
+  await closed;
+  clearTimeout(timer);
+}

@@ -1,0 +1,164 @@
+import { readdir } from "node:fs/promises";
+import { promisify } from "node:util";
+import type { Server, ServerCredentials, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { load } from "@grpc/proto-loader";
+import type { GrpcCodec } from "../../contract/grpc-codec.ts";
+import { PROTO_LOADER_OPTIONS } from "../../contract/proto-loader-options.ts";
+import { AppError } from "../../core/errors.ts";
+import type { Dispatcher } from "../../core/exchange.ts";
+import type { Component } from "../../core/lifecycle.ts";
+import type { Logger } from "../../core/logger.ts";
+import type { AnyOperation } from "../../core/operation.ts";
+import { createActiveCalls } from "./active-calls.ts";
+import { type BidiMethod, createBidiHandler } from "./bidi.ts";
+import type { CallContext } from "./call-context.ts";
+import { createErrorDetailsEncoder } from "./error-details.ts";
+import { fileDescriptors } from "./file-descriptors.ts";
+import { createHealth } from "./health.ts";
+import { createMethod, type Method, serviceName } from "./method.ts";
+import { addReflection } from "./reflection.ts";
+import {
+  createCredentials,
+  createServer,
+  type GrpcKeepalive,
+  type GrpcLimits,
+  type GrpcTls,
+} from "./server-options.ts";
+import { createServerStreamHandler, type ServerStreamMethod } from "./server-stream.ts";
+import { createUnaryHandler, type UnaryMethod } from "./unary.ts";
+
+export interface GrpcTransportOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly operations: readonly AnyOperation[];
+  readonly dispatcher: Dispatcher;
+  /** The folder that holds the committed protos, e.g. `protos`; imports within them are relative to it. */
+  readonly protoDir: string;
+  readonly codec: GrpcCodec;
+  readonly limits: GrpcLimits;
+  readonly keepalive: GrpcKeepalive;
+  readonly tls?: GrpcTls | undefined;
+  /** Whether clients may ask for the protos, which takes no key. */
+  readonly reflection: boolean;
+  readonly logger: Logger;
+}
+
+export interface GrpcTransport extends Component {
+  /** Where it listens, `host:port`; known once it has started. */
+  readonly address: string;
+  /** What health says while the transport runs, for when something the gateway needs is away. */
+  setServing(serving: boolean): void;
+}
+
+/** How long calls that were aborted at the deadline have to send their status. */
+const FLUSH_MS = 100;
+
+/** Offers every operation over gRPC, with health and reflection beside them. */
+export function createGrpcTransport(options: GrpcTransportOptions): GrpcTransport {
+  const { host, port, operations, codec, limits, logger } = options;
+  const activeCalls = createActiveCalls();
+  const health = createHealth([...new Set(operations.map(serviceName))], activeCalls);
+  const context: CallContext = {
+    dispatcher: options.dispatcher,
+    activeCalls,
+    encodeDetails: createErrorDetailsEncoder(),
+    logger,
+    streamLimits: limits,
+  };
+  const server = createServer(limits, options.keepalive);
+  let boundPort: number | undefined;
+  let started: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
+
+  async function start(): Promise<void> {
+    const protos = await listProtos(options.protoDir);
+    const loaded = await load(protos, { ...PROTO_LOADER_OPTIONS, includeDirs: [options.protoDir] });
+    const methods = operations.map((operation) => createMethod(operation, loaded, codec, limits.maxSendBytes));
+    addServices(server, methods, context);
+    health.addToServer(server);
+    if (options.reflection) addReflection(server, fileDescriptors(options.protoDir, protos), context);
+    boundPort = await bind(server, authority(host, port), createCredentials(options.tls));
+    health.setServing(true);
+  }
+
+  async function stop(deadlineMs: number): Promise<void> {
+    health.setServing(false);
+    const closed = promisify(server.tryShutdown.bind(server))();
+    const draining = new AppError(
+      "UNAVAILABLE",
+      "GATEWAY_DRAINING",
+      "This gateway is going away. Connect again, and resume streams from their last cursor.",
+    );
+    activeCalls.fail("stream", draining);
+    if (await settlesWithin(closed, deadlineMs - FLUSH_MS)) return;
+    logger.warn({ calls: activeCalls.size }, "gRPC calls were still under way at the deadline and are aborted.");
+    activeCalls.fail("unary", draining);
+    // A client that is dead, or keeps its connection without a call, never closes it.
+    if (!(await settlesWithin(closed, Math.min(FLUSH_MS, deadlineMs)))) server.forceShutdown();
+  }
+
+  return {
+    name: "grpc",
+    get address() {
+      if (boundPort === undefined) throw new Error("The gRPC transport has no address before it has started.");
+      return authority(host, boundPort);
+    },
+    setServing(serving) {
+      if (!stopped) health.setServing(serving);
+    },
+    start: () => (started ??= start()),
+    stop: (deadlineMs) => (stopped ??= stop(deadlineMs)),
+  };
+}
+
+async function listProtos(protoDir: string): Promise<string[]> {
+  const files = await readdir(protoDir, { recursive: true });
+  return files.filter((file) => file.endsWith(".proto")).sort();
+}
+
+function addServices(server: Server, methods: readonly Method[], context: CallContext): void {
+  for (const [name, group] of Map.groupBy(methods, ({ operation }) => serviceName(operation))) {
+    const definition: Record<string, Method["definition"]> = {};
+    const implementation: UntypedServiceImplementation = {};
+    for (const method of group) {
+      const methodName = method.definition.path.slice(name.length + 2);
+      definition[methodName] = method.definition;
+      implementation[methodName] = createHandler(method, context);
+    }
+    server.addService(definition as ServiceDefinition, implementation);
+  }
+}
+
+function createHandler(method: Method, context: CallContext): UntypedServiceImplementation[string] {
+  switch (method.operation.kind) {
+    case "unary":
+      return createUnaryHandler(method as UnaryMethod, context);
+    case "serverStream":
+      return createServerStreamHandler(method as ServerStreamMethod, context);
+    case "bidi":
+      return createBidiHandler(method as BidiMethod, context);
+  }
+}
+
+async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+  try {
+    return await promisify(server.bindAsync.bind(server))(address, credentials);
+  } catch (cause) {
+    throw new Error(`gRPC cannot listen on ${address}. Choose an address that is free.`, { cause });
+  }
+}
+
+function authority(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+async function settlesWithin(promise: Promise<unknown>, ms: number): Promise<boolean> {
+  const { promise: timeout, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(resolve, Math.max(0, ms), false);
+  const settled = promise.then(
+    () => true as const,
+    () => true as const,
+  );
+  return Promise.race([settled, timeout]).finally(() => clearTimeout(timer));
+}

@@ -1,0 +1,107 @@
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { AppError, invalidArgument } from "../../core/errors.ts";
+import { bodyTooLarge, unsupportedMediaType } from "./http-error.ts";
+import { findJsonSyntaxError } from "./json-syntax.ts";
+
+const JSON_TYPE = /^application\/json *(?:; *charset *= *"?utf-8"? *)?$/i;
+
+/** Whether the request announces a body; one of no bytes is none. */
+export function hasBody(request: IncomingMessage): boolean {
+  const length = request.headers["content-length"];
+  return length === undefined ? request.headers["transfer-encoding"] !== undefined : length !== "0";
+}
+
+function checkMediaType(request: IncomingMessage): void {
+  const type = request.headers["content-type"];
+  if (type !== undefined && type !== "application/json" && !JSON_TYPE.test(type)) {
+    throw unsupportedMediaType(
+      `The body is "${type.slice(0, 100)}", but only JSON in UTF-8 is read here. Send Content-Type: application/json.`,
+    );
+  }
+  const encoding = request.headers["content-encoding"];
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    throw unsupportedMediaType("The body is compressed. Send it as it is, without Content-Encoding.");
+  }
+}
+
+/** Collects the body's bytes, and stops reading as soon as there are too many. */
+function readBytes(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const onData = (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > maxBodyBytes) {
+        request.off("data", onData);
+        request.pause();
+        reject(bodyTooLarge(maxBodyBytes));
+      } else chunks.push(chunk);
+    };
+    request.on("data", onData);
+    request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    const onGone = () =>
+      reject(new AppError("CANCELLED", "CLIENT_CLOSED", "The client went away before its body ended."));
+    request.once("error", onGone);
+    request.once("close", onGone);
+  });
+}
+
+/**
+ * The path of the first own `__proto__` key, if there is one. As data it is harmless, but code that
+ * later copies fields by assignment would change a prototype with it.
+ */
+function findProtoKey(value: unknown): string | undefined {
+  const stack: { value: unknown; path: string }[] = [{ value, path: "" }];
+  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+    if (typeof item.value !== "object" || item.value === null) continue;
+    for (const key of Object.keys(item.value)) {
+      const path = Array.isArray(item.value) ? `${item.path}[${key}]` : item.path ? `${item.path}.${key}` : key;
+      if (key === "__proto__") return path;
+      // Paths are for people: past some length they only cost memory.
+      stack.push({ value: (item.value as Record<string, unknown>)[key], path: path.slice(0, 300) });
+    }
+  }
+  return undefined;
+}
+
+function parseJson(bytes: Buffer): unknown {
+  if (!isUtf8(bytes)) throw invalidArgument([{ field: "", message: "The body is not valid UTF-8." }]);
+  const text = bytes.toString();
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    const { position, line, column, expected } = findJsonSyntaxError(text);
+    throw new AppError(
+      "INVALID_ARGUMENT",
+      "MALFORMED_JSON",
+      `The body is not valid JSON at position ${position} (line ${line}, column ${column}): expected ${expected}.`,
+    );
+  }
+  // The second test is for `\u005f_proto__` and its like.
+  if (text.includes("__proto__") || text.includes("\\u00")) {
+    const field = findProtoKey(value);
+    if (field !== undefined) throw invalidArgument([{ field, message: "is not a known field" }]);
+  }
+  return value;
+}
+
+/** Reads a JSON object; no body at all is the empty object. */
+export async function readJsonBody(
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxBodyBytes: number,
+): Promise<Record<string, unknown>> {
+  if (!hasBody(request)) return {};
+  checkMediaType(request);
+  if (Number(request.headers["content-length"]) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
+  if (request.headers.expect !== undefined) response.writeContinue();
+  const bytes = await readBytes(request, maxBodyBytes);
+  if (bytes.length === 0) return {};
+  const value = parseJson(bytes);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw invalidArgument([{ field: "", message: "The body must be a JSON object." }]);
+  }
+  return value as Record<string, unknown>;
+}

@@ -1,0 +1,29 @@
+import type { AppError } from "../../core/errors.ts";
+import type { Dispatcher } from "../../core/exchange.ts";
+import type { IdGenerator } from "../../core/ids.ts";
+import type { CorsPolicy } from "./cors.ts";
+import type { RestLimits } from "./limits.ts";
+
+/** What this transport writes to the log: its own faults. Requests are logged by the interceptors. */
+export interface RestLogger {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** A stream under way, as the stopping server sees it. */
+export interface LiveStream {
+  /** Ends it with a terminal record that says why and where to resume. */
+  end(reason: AppError): void;
+}
+
+/** What every request of one server shares. */
+export interface RestContext {
+  readonly dispatcher: Dispatcher;
+  readonly ids: IdGenerator;
+  readonly logger: RestLogger;
+  readonly limits: RestLimits;
+  readonly cors: CorsPolicy | undefined;
+  readonly streams: Set<LiveStream>;
+  /** True once the server stops: answers then close their connections. */
+  draining: boolean;
+}

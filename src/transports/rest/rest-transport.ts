@@ -1,0 +1,145 @@
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo, Socket } from "node:net";
+import type { TlsOptions } from "node:tls";
+import { AppError } from "../../core/errors.ts";
+import type { Dispatcher } from "../../core/exchange.ts";
+import type { IdGenerator } from "../../core/ids.ts";
+import type { Component } from "../../core/lifecycle.ts";
+import type { AnyOperation } from "../../core/operation.ts";
+import { answerClientError } from "./client-error.ts";
+import type { RestContext, RestLogger } from "./context.ts";
+import { createCorsPolicy } from "./cors.ts";
+import { DEFAULT_REST_LIMITS, type RestLimits } from "./limits.ts";
+import { createPages, type PageOptions } from "./pages.ts";
+import { createRequestHandler } from "./request-handler.ts";
+import { compileRoutes } from "./route.ts";
+
+export interface RestTransportOptions extends PageOptions {
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  readonly operations: readonly AnyOperation[];
+  readonly dispatcher: Dispatcher;
+  readonly ids: IdGenerator;
+  readonly logger: RestLogger;
+  readonly limits?: Partial<RestLimits> | undefined;
+  /** Origins whose pages may call from a browser; none by default. */
+  readonly corsOrigins?: readonly string[] | undefined;
+  /** Certificate and key, and a `ca` with `requestCert` for mTLS. Without it the server speaks plain HTTP. */
+  readonly tls?: TlsOptions | undefined;
+}
+
+export interface RestAddress {
+  readonly host: string;
+  readonly port: number;
+  readonly url: string;
+}
+
+export interface RestTransport extends Component {
+  /** Where it listens; the port is the real one once it has started. */
+  readonly address: RestAddress;
+}
+
+const MAX_TIMEOUT_CHECK_MS = 5_000;
+
+function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handler: RequestListener): Server {
+  const options = {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    requestTimeout: limits.requestTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    // Node looks for slow clients only this often, whatever the timeouts say.
+    connectionsCheckingInterval: Math.min(MAX_TIMEOUT_CHECK_MS, Math.ceil(limits.headersTimeoutMs / 2)),
+  };
+  const server = tls
+    ? createTlsServer({ handshakeTimeout: limits.headersTimeoutMs, ...options, ...tls }, handler)
+    : createServer(options, handler);
+  server.maxConnections = limits.maxConnections;
+  server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
+  // The body is asked for where it is read, so that one that is refused anyway is never sent.
+  server.on("checkContinue", handler);
+  return server;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error & { code?: string }) => {
+      const isTaken = error.code === "EADDRINUSE";
+      const message = isTaken
+        ? `Port ${port} on ${host} is in use. Stop what listens there, or set TARL_REST_PORT to another.`
+        : `The REST server cannot listen on ${host}:${port}: ${error.message}`;
+      reject(new AppError("UNAVAILABLE", isTaken ? "PORT_IN_USE" : "LISTEN_FAILED", message, { cause: error }));
+    };
+    server.once("error", onError);
+    server.listen(port, host, () => {
+      server.off("error", onError);
+      resolve();
+    });
+  });
+}
+
+/** Ends streams at once, lets requests finish until the deadline, then cuts what is left. */
+async function drain(server: Server, sockets: Set<Socket>, context: RestContext, deadlineMs: number): Promise<void> {
+  context.draining = true;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const reason = new AppError("UNAVAILABLE", "GATEWAY_DRAINING", "The gateway is stopping. Connect again to resume.");
+  for (const stream of [...context.streams]) stream.end(reason);
+  // Node counts a connection that has never sent anything as busy; browsers open such ones ahead.
+  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  await closed;
+  clearTimeout(timer);
+}
+
+/** The REST door: operations from a compiled table, and an Express app for everything else, on one port. */
+export function createRestTransport(options: RestTransportOptions): RestTransport {
+  const limits: RestLimits = { ...DEFAULT_REST_LIMITS, ...options.limits };
+  const context: RestContext = {
+    dispatcher: options.dispatcher,
+    ids: options.ids,
+    logger: options.logger,
+    limits,
+    cors: createCorsPolicy(options.corsOrigins ?? []),
+    streams: new Set(),
+    draining: false,
+  };
+  const pages = createPages(context, options);
+  const handler = createRequestHandler(context, compileRoutes(options.operations), (request, response) =>
+    pages(
+      request as IncomingMessage & Parameters<typeof pages>[0],
+      response as ServerResponse & Parameters<typeof pages>[1],
+    ),
+  );
+  const server = createHttpServer(limits, options.tls, handler);
+  const sockets = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, options.ids.uuid()));
+
+  let started: Promise<void> | undefined;
+  let stopped: Promise<void> | undefined;
+  return {
+    name: "rest",
+    get address() {
+      const bound = server.address() as AddressInfo | null;
+      const port = bound?.port ?? options.port;
+      const { host } = options;
+      const name = host.includes(":") ? `[${host}]` : host;
+      return { host, port, url: `${options.tls ? "https" : "http"}://${name}:${port}` };
+    },
+    start() {
+      // A gateway that was told to stop while it was starting must not open its door any more.
+      started ??= stopped ? Promise.resolve() : listen(server, options.host, options.port);
+      return started;
+    },
+    stop(deadlineMs) {
+      stopped ??= Promise.allSettled([started]).then(() =>
+        server.listening ? drain(server, sockets, context, deadlineMs) : undefined,
+      );
+      return stopped;
+    },
+  };
+}

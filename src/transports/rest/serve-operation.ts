@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { Call } from "../../core/call.ts";
+import { AppError } from "../../core/errors.ts";
+import { preferredType } from "./accept.ts";
+import { sendOutput, sendProblem } from "./answer.ts";
+import type { RestContext } from "./context.ts";
+import { methodNotAllowed, notAcceptable } from "./http-error.ts";
+import { readIncoming } from "./incoming.ts";
+import { readInput } from "./request-input.ts";
+import type { Route } from "./route.ts";
+import { applyLastEventId, serveStream } from "./serve-stream.ts";
+
+const JSON_TYPES = ["application/json"];
+
+function checkAcceptsJson(accept: string | undefined): void {
+  if (accept === undefined || accept === "*/*" || accept === "application/json") return;
+  if (preferredType(accept, JSON_TYPES) === undefined) throw notAcceptable(JSON_TYPES);
+}
+
+/** Decodes one request, calls its operation and encodes the answer. Never throws. */
+export async function serveOperation(
+  context: RestContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+  route: Route,
+  segments: readonly string[],
+  query: string,
+): Promise<void> {
+  const { operation } = route;
+  let call: Call | undefined;
+  try {
+    call = new Call(readIncoming(request));
+    if (operation.kind === "serverStream") {
+      if (request.method === "HEAD") throw methodNotAllowed("HEAD", "GET, OPTIONS");
+      const input = await readInput(request, response, route, segments, query, context.limits);
+      applyLastEventId(request, operation, input);
+      return await serveStream(context, request, response, operation, input, call);
+    }
+    checkAcceptsJson(request.headers.accept);
+    const reading = readInput(request, response, route, segments, query, context.limits);
+    const input = reading instanceof Promise ? await reading : reading;
+    const running = call;
+    response.once("close", () => {
+      if (!response.writableFinished) running.abort();
+    });
+    sendOutput(context, request, response, call, await context.dispatcher.unary(operation, input, call));
+  } catch (thrown) {
+    // The dispatcher throws AppErrors only, so anything else is a fault of this transport.
+    if (!(thrown instanceof AppError)) {
+      context.logger.error({ err: thrown, operation: operation.name }, "an answer could not be written");
+    }
+    sendProblem(context, request, response, thrown, call);
+  }
+}
