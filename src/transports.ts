@@ -7,6 +7,7 @@ import type { Dispatcher } from "./core/exchange.ts";
 import type { IdGenerator } from "./core/ids.ts";
 import type { Logger } from "./core/logger.ts";
 import type { AnyOperation } from "./core/operation.ts";
+import { guardEdges, mayFollow } from "./interceptors/guard-edges.ts";
 import type { Metrics } from "./platform/telemetry/metrics.ts";
 import { type Authenticator, isAllowed, permissionDenied } from "./services/tenancy/index.ts";
 import { createGraphqlTransport } from "./transports/graphql/graphql-transport.ts";
@@ -67,12 +68,11 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
     port: config.graphqlPort,
     sdl: await readText("../schema/schema.graphql"),
     operations,
-    edges: options.edges,
+    edges: guardEdges(options.edges),
     services: options.services,
     dispatcher,
     authenticate: (authorization) => authenticator.authenticate(authorization),
-    mayRead: (call, permission, namespace) =>
-      isAllowed(call.principal, permission, call.namespace?.name === namespace ? call.namespace : undefined),
+    mayRead: mayFollow,
     logger,
     introspection: INTROSPECTION[config.graphqlIntrospection],
     graphiql: config.docs,

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import type { Call } from "./call.ts";
 
 /** A relation between two GraphQL types. Each domain declares its own in its `edges.ts`. */
@@ -9,6 +10,8 @@ export interface Edge<Services, Parent = unknown> {
   readonly description: string;
   /** GraphQL type text: `Worker` (null where there is none), `[Task!]!`. */
   readonly returns: string;
+  /** The message that it answers with, or a list of: what is visible of it to whom is written there. */
+  readonly schema: z.ZodObject;
   /** GraphQL text of the arguments, without parentheses: `pageSize: Int = 20, state: TaskState`. */
   readonly arguments?: string;
   /** What the caller must hold in the parent's namespace. */

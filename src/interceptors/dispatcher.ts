@@ -39,7 +39,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   function redactionOf(operation: AnyOperation): Redact | undefined {
     let redact = redactions.get(operation);
     if (redact === undefined && !redactions.has(operation)) {
-      redact = compileRedaction(operation);
+      redact = compileRedaction(operation.output);
       redactions.set(operation, redact);
     }
     return redact;

@@ -14,7 +14,10 @@ import {
 
 function createSteppedClock(): Clock & { advance(ms: number): void } {
   let ms = 1000;
-  return { now: () => ms, monotonic: () => ms, advance: (by) => void (ms += by) };
+  const advance = (by: number) => {
+    ms += by;
+  };
+  return { now: () => ms, monotonic: () => ms, advance };
 }
 
 /** Counts what every gateway takes from one minute. */
@@ -73,7 +76,6 @@ test("a large limit is taken in slices, mostly without waiting, and never exceed
   expect(limiter.used("space")).toBe(5000);
   const refused = await limiter.take("space", 5000);
   expect(refused).toMatchObject({ isAllowed: false, retryAfterMs: 60_000, state: { remaining: 0, resetSeconds: 60 } });
-  expect((await limiter.take("another", 5000)).isAllowed).toBe(true);
 });
 
 test("a raised limit counts within the minute", async () => {

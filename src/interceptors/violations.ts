@@ -59,8 +59,11 @@ function collect(issue: Issue, prefix: readonly PropertyKey[], input: unknown, v
       return;
     }
   }
+  const field = fieldPath(path);
+  // The first thing that is wrong with a field says enough.
+  if (violations.some((violation) => violation.field === field)) return;
   const isMissing = path.length > 0 && valueAt(input, path) === undefined;
-  violations.push({ field: fieldPath(path), message: isMissing ? "is required" : issue.message });
+  violations.push({ field, message: isMissing ? "is required" : issue.message });
 }
 
 /** Of the alternatives of a union, the one that was refused furthest inside: the one that was meant. */

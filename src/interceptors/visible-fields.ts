@@ -16,12 +16,12 @@ interface Found {
 }
 
 /**
- * Works out once which fields of the operation's output are marked `.meta({ visibleTo: "…" })`.
- * Answers undefined where there are none, so that most operations pay nothing.
+ * Works out once which fields of what an operation or a relation answers with are marked
+ * `.meta({ visibleTo: "…" })`. Answers undefined where there are none, so that most pay nothing.
  */
-export function compileRedaction(operation: AnyOperation): Redact | undefined {
-  if (!mentions(operation.output, "visibleTo", new Set())) return undefined;
-  return compile(operation.output, { transforms: new Map() });
+export function compileRedaction(output: Schema): Redact | undefined {
+  if (!mentions(output, "visibleTo", new Set())) return undefined;
+  return compile(output, { transforms: new Map() });
 }
 
 /** Whether the operation answers with a secret: a field marked `.meta({ secret: true })`. */

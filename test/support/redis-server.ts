@@ -62,7 +62,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 }
 
 /** The server's program: from the PATH, else installed where that is possible without asking anybody. */
-async function findRedisBinary(): Promise<string> {
+export async function findRedisBinary(): Promise<string> {
   const found = onPath("redis-server") ?? onPath("valkey-server");
   if (found) return found;
   if (process.getuid?.() === 0 && existsSync("/etc/debian_version")) {

@@ -1,7 +1,7 @@
 import { Redis } from "ioredis";
 import { inject } from "vitest";
 
-export { type RedisServer, type RedisServerOptions, startRedis } from "./redis-server.ts";
+export { findRedisBinary, type RedisServer, type RedisServerOptions, startRedis } from "./redis-server.ts";
 
 const SMALLEST_DATABASE_COUNT = 16;
 

@@ -52,12 +52,13 @@ async function takeOver(folder: string, path: string, self: Holder): Promise<voi
   const decision = `${path}.takeover`;
   if (!(await create(decision, self))) {
     if ((await ageMs(decision)) < ABANDONED_AFTER_MS) {
-      throw new Error(`Another process is just opening the data folder ${folder}. Try again in a few seconds.`);
+      throw new Error(openingMessage(folder));
     }
     await writeFile(decision, JSON.stringify(self));
   }
   try {
     const holder = await readHolder(path);
+    if (holder === undefined && (await ageMs(path)) < ABANDONED_AFTER_MS) throw new Error(openingMessage(folder));
     if (holder && (await isAlive(path, holder))) throw new Error(heldMessage(folder, path, holder));
     const fresh = `${path}.${process.pid}`;
     await writeFile(fresh, JSON.stringify(self), { mode: 0o600 });
@@ -66,6 +67,9 @@ async function takeOver(folder: string, path: string, self: Holder): Promise<voi
     await rm(decision, { force: true });
   }
 }
+
+const openingMessage = (folder: string) =>
+  `Another process is just opening the data folder ${folder}. Try again in ${ABANDONED_AFTER_MS / 1000} seconds.`;
 
 function heldMessage(folder: string, path: string, holder: Holder): string {
   const where = holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
@@ -80,7 +84,7 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   try {
     return Holder.parse(JSON.parse(text));
   } catch {
-    // A crash between creating and writing the file leaves it empty.
+    // It is being written, or a crash between creating and writing left it empty.
     return undefined;
   }
 }

@@ -11,7 +11,11 @@ export interface PgliteDatabaseOptions {
   /** The folder that holds the data; undefined keeps it in memory, for tests. */
   readonly dataDir?: string | undefined;
   readonly onQuery?: QueryObserver;
+  /** How often dead rows are cleared away and statistics renewed. */
+  readonly vacuumEveryMs?: number;
 }
+
+const VACUUM_EVERY_MS = 10 * 60_000;
 
 const BYTEA_OID = 17;
 
@@ -31,6 +35,10 @@ interface PgliteResult<Row> {
  * Postgres inside this process. It has one connection, so statements and transactions run one
  * after another; a statement outside of a transaction waits until it ends, and must therefore not
  * be awaited inside of one.
+ *
+ * What was acknowledged has been handed to the operating system, so it survives the death of this
+ * process at any moment. It is not forced to the disk (PGlite's file system has no fsync): for a
+ * machine that may lose power, use a Postgres of its own.
  */
 export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}): Promise<Database> {
   const lock = options.dataDir === undefined ? undefined : await lockAndMakeFolder(options.dataDir);
@@ -46,7 +54,9 @@ export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}):
   };
 
   let closing: Promise<void> | undefined;
+  const stopVacuum = startVacuum(engine, options.vacuumEveryMs ?? VACUUM_EVERY_MS);
   const close = async () => {
+    await stopVacuum();
     await engine.close();
     await lock?.release();
   };
@@ -90,6 +100,32 @@ async function openEngine(dataDir: string | undefined): Promise<PGlite> {
       [BYTEA_OID]: (text) => Buffer.from(text.slice(2), "hex"),
     },
   });
+}
+
+/** Vacuums all tables from time to time, one after another so that others get their turn: PGlite has no autovacuum. */
+function startVacuum(engine: PGlite, everyMs: number): () => Promise<void> {
+  let running: Promise<void> | undefined;
+  let stopped = false;
+  const vacuum = async () => {
+    const { rows } = await engine.query<{ statement: string }>(
+      "SELECT format('VACUUM (ANALYZE) %s', relid::regclass) AS statement FROM pg_stat_user_tables",
+    );
+    for (const { statement } of rows) if (!stopped) await engine.query(statement);
+  };
+  const timer = setInterval(() => {
+    // A table may be dropped meanwhile; the next round sees the rest.
+    running ??= vacuum()
+      .catch(() => {})
+      .finally(() => {
+        running = undefined;
+      });
+  }, everyMs);
+  timer.unref();
+  return async () => {
+    stopped = true;
+    clearInterval(timer);
+    await running;
+  };
 }
 
 async function runStatement<Row>(

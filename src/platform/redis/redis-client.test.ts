@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../../../test/support/eventually.ts";
-import { type RedisServer, startRedis } from "../../../test/support/redis.ts";
-import { startServer } from "../../../test/support/server-process.ts";
+import { findRedisBinary, type RedisServer, startRedis } from "../../../test/support/redis.ts";
+import { freePort, startServer } from "../../../test/support/server-process.ts";
 import { createRedis } from "./redis-client.ts";
 import { loadScript, type RedisScript } from "./script.ts";
 
@@ -84,14 +84,14 @@ describe("a Redis", () => {
   });
 
   test("sentinels lead to the master", async () => {
-    const sentinelPort = server.port + (server.port < 60_000 ? 1 : -1);
+    const sentinelPort = await freePort();
     const config = join(dir, "sentinel.conf");
     writeFileSync(
       config,
       `port ${sentinelPort}\nbind 127.0.0.1\ndir ${dir}\nsentinel monitor main 127.0.0.1 ${server.port} 1\n`,
     );
     const sentinel = await startServer({
-      command: "redis-server",
+      command: await findRedisBinary(),
       args: [config, "--sentinel"],
       readyText: "+monitor master main",
     });

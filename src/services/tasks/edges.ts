@@ -1,9 +1,9 @@
 import type { Edge } from "../../core/edge.ts";
-import type { Queue } from "./queue-model.ts";
+import { Queue } from "./queue-model.ts";
 import type { QueueService } from "./queue-service.ts";
-import type { Task, TaskEvent, TaskState } from "./task-model.ts";
+import { Task, type TaskEvent, type TaskState } from "./task-model.ts";
 import type { TaskService } from "./task-service.ts";
-import type { Worker } from "./worker-model.ts";
+import { Worker } from "./worker-model.ts";
 import type { WorkerService } from "./worker-service.ts";
 
 /** Loads per namespace, because parents of one request may come from several. */
@@ -25,6 +25,7 @@ const taskWorker: Edge<{ workers: WorkerService }, Task> = {
   field: "worker",
   description: "The worker that holds it or completed it, if it is registered.",
   returns: "Worker",
+  schema: Worker,
   permission: "workers.read",
   load: ({ workers }, parents) =>
     loadByNamespace(parents, async (namespace, group) => {
@@ -39,6 +40,7 @@ const taskQueue: Edge<{ queues: QueueService }, Task> = {
   field: "queueSettings",
   description: "The queue it waits in.",
   returns: "Queue",
+  schema: Queue,
   permission: "queues.read",
   load: ({ queues }, parents) =>
     loadByNamespace(parents, async (namespace, group) => {
@@ -55,6 +57,7 @@ const queueTasks: Edge<{ tasks: TaskService }, Queue> = {
   field: "tasks",
   description: `Its tasks, newest first, at most ${MAX_TASKS_OF_QUEUE}.`,
   returns: "[Task!]!",
+  schema: Task,
   arguments: "states: [TaskState!] = [], pageSize: Int = 20",
   permission: "tasks.read",
   load: ({ tasks }, parents, args) =>
@@ -74,6 +77,7 @@ const workerTasks: Edge<{ workers: WorkerService }, Worker> = {
   field: "tasks",
   description: "The tasks it holds, oldest lease first.",
   returns: "[Task!]!",
+  schema: Task,
   permission: "tasks.read",
   load: ({ workers }, parents) =>
     loadByNamespace(parents, async (namespace, group) => {
@@ -88,6 +92,7 @@ const eventTask: Edge<{ tasks: TaskService }, TaskEvent> = {
   field: "task",
   description: "The task as it is now; null once it has been deleted.",
   returns: "Task",
+  schema: Task,
   permission: "tasks.read",
   load: ({ tasks }, parents) =>
     loadByNamespace(parents, async (namespace, group) => {

@@ -1,5 +1,5 @@
-import type { GraphQLResolveInfo } from "graphql";
 import type DataLoader from "dataloader";
+import type { GraphQLResolveInfo } from "graphql";
 import { Call } from "../../core/call.ts";
 import type { AppError } from "../../core/errors.ts";
 

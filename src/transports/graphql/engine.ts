@@ -1,7 +1,7 @@
 import {
   type DocumentNode,
-  execute,
   type ExecutionResult,
+  execute,
   GraphQLError,
   type GraphQLSchema,
   getOperationAST,
@@ -59,7 +59,10 @@ export interface Engine {
   /** What is wrong with a request, or what to execute. Nothing has run yet. */
   prepare(params: GraphqlParams): PreparedQuery | readonly GraphQLError[];
   /** Executes a query or mutation, or opens a subscription. */
-  run(prepared: PreparedQuery, context: GraphqlContext): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>;
+  run(
+    prepared: PreparedQuery,
+    context: GraphqlContext,
+  ): Promise<ExecutionResult | AsyncIterableIterator<ExecutionResult>>;
 }
 
 /** Whether `prepare` refused the request. */
@@ -138,7 +141,8 @@ export function createEngine(options: EngineOptions): Engine {
       if (!found) return [unknownOperation(name)];
       const given = variables ?? {};
       const cost = found.price.cost(given);
-      if (cost > limits.maxCost) return [overLimit("GRAPHQL_TOO_COSTLY", "The query costs too much", cost, limits.maxCost)];
+      if (cost > limits.maxCost)
+        return [overLimit("GRAPHQL_TOO_COSTLY", "The query costs too much", cost, limits.maxCost)];
       return {
         document: entry.document,
         operation: found.operation,
@@ -193,7 +197,8 @@ function maskUnexpected(error: unknown, onUnexpected: (error: unknown) => void):
   if (error instanceof GraphQLError) {
     let origin: unknown = error;
     while (origin instanceof GraphQLError && origin.originalError) origin = origin.originalError;
-    const isAboutRequest = origin instanceof GraphQLError && (!error.path || /^(Argument|Variable) "/.test(error.message));
+    const isAboutRequest =
+      origin instanceof GraphQLError && (!error.path || /^(Argument|Variable) "/.test(error.message));
     if (origin instanceof GraphQLError && (hasOurCode(error) || isAboutRequest)) return error;
     onUnexpected(origin);
     const bug = toAppError(undefined);

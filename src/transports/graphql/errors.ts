@@ -95,9 +95,9 @@ export function relocated(error: GraphQLError, message: string, extensions: Erro
 /** What a client gets; every error has a code, a reason and the request's id. */
 export function toWireError(error: GraphQLError, requestId: string): WireError {
   const { message, locations, path } = error;
-  const extensions = (
-    hasOurCode(error) ? error.extensions : extensionsOf(toAppError(error))
-  ) as unknown as ErrorExtensions;
+  const extensions = (hasOurCode(error)
+    ? error.extensions
+    : extensionsOf(toAppError(error))) as unknown as ErrorExtensions;
   return {
     message: hasOurCode(error) ? message : toAppError(undefined).message,
     ...(locations && { locations }),

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { ExecutionResult } from "graphql";
 import { toWireResult, type WireResult } from "./answer.ts";
@@ -44,7 +43,7 @@ export function openEventStream(
       if (response.destroyed) return false;
       const id = cursor !== undefined && CURSOR.test(cursor) ? `id: ${cursor}\n` : "";
       if (!response.write(`${id}event: next\ndata: ${JSON.stringify(result)}\n\n`)) {
-        await Promise.race([once(response, "drain"), once(response, "close")]).catch(() => {});
+        await drained(response);
       }
       return !response.destroyed;
     },
@@ -53,6 +52,19 @@ export function openEventStream(
       if (!response.destroyed) response.end("event: complete\ndata:\n\n");
     },
   };
+}
+
+/** Resolves when there is room again, or when the client has gone. */
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      response.off("drain", settle);
+      response.off("close", settle);
+      resolve();
+    };
+    response.on("drain", settle);
+    response.on("close", settle);
+  });
 }
 
 /** Sends every result of a subscription, at last the error that ended it, if one did. */

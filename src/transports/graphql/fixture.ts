@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { buildModel } from "../../contract/build-model.ts";
-import type { AnyEdge } from "../../core/edge.ts";
 import { emitGraphql } from "../../contract/emit-graphql.ts";
 import type { Call } from "../../core/call.ts";
+import type { AnyEdge } from "../../core/edge.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import { json } from "../../core/json.ts";
@@ -29,9 +29,7 @@ const Owner = message("Owner", "Somebody who has dogs.", {
 });
 const Toy = message("Toy", "Keeps it busy.", { type: z.literal("TOY"), colour: text(20) });
 const Bone = message("Bone", "Keeps it busier.", { type: z.literal("BONE"), weight: z.number() });
-const Present = z
-  .discriminatedUnion("type", [Toy, Bone])
-  .meta({ id: "Present", description: "What a dog is given." });
+const Present = z.discriminatedUnion("type", [Toy, Bone]).meta({ id: "Present", description: "What a dog is given." });
 
 const GivePresent = message("GivePresentRequest", "Gives something to a dog.", {
   namespace: namespaceField,
@@ -151,6 +149,8 @@ export const EDGES: readonly AnyEdge[] = [
     field: "owner",
     description: "Whose dog it is.",
     returns: "Owner",
+    schema: z.strictObject({}),
+    schema: Owner,
     permission: "owners.read",
     load: (services: FixtureServices, parents) => services.ownersOf(parents as never),
   },
@@ -201,7 +201,11 @@ export interface Fixture {
   readonly url: string;
   readonly calls: Call[];
   readonly logged: object[];
-  post(query: string, more?: { variables?: object; extensions?: object }, headers?: Record<string, string>): Promise<Answer>;
+  post(
+    query: string,
+    more?: { variables?: object; extensions?: object },
+    headers?: Record<string, string>,
+  ): Promise<Answer>;
 }
 
 export interface Answer {

@@ -45,7 +45,9 @@ export function wantsPage(request: IncomingMessage): boolean {
 }
 
 /** Serves GraphiQL. The page has nine megabytes, so it is made when it is first asked for. */
-export function createGraphiqlPage(endpoint: string): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
+export function createGraphiqlPage(
+  endpoint: string,
+): (request: IncomingMessage, response: ServerResponse) => Promise<void> {
   let page: Promise<Page> | undefined;
   return async (request, response) => {
     page ??= renderPage(endpoint);

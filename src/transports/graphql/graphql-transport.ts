@@ -59,7 +59,14 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
   const active = createActiveRequests();
   const mayIntrospect = createIntrospectionGuard(options);
   const handler = createHttpHandler({ engine, limits, active, mayIntrospect, graphiql: options.graphiql, logger });
-  const sockets = createSocketServer({ engine, limits, active, mayIntrospect, authenticate: options.authenticate, logger });
+  const sockets = createSocketServer({
+    engine,
+    limits,
+    active,
+    mayIntrospect,
+    authenticate: options.authenticate,
+    logger,
+  });
   const server = createHttpServer(options, handler);
   server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
 

@@ -1,6 +1,6 @@
 import { request as httpRequest } from "node:http";
-import { serverAudits } from "graphql-http";
 import { getIntrospectionQuery } from "graphql";
+import { serverAudits } from "graphql-http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AppError } from "../../core/errors.ts";
 import { type Fixture, startFixture, until } from "./fixture.ts";
@@ -147,8 +147,13 @@ describe("GraphQL over HTTP", () => {
   });
 
   it("gives each mutation of a request its own idempotency key", async () => {
-    const give = 'givePresent(input: { namespace: "kennel", dog: "rex", present: { bone: { weight: 1 } } }) { idempotencyKey }';
-    const alone = await fixture.post(`mutation { ${give} }`, {}, { authorization: "Bearer all", "idempotency-key": "k1" });
+    const give =
+      'givePresent(input: { namespace: "kennel", dog: "rex", present: { bone: { weight: 1 } } }) { idempotencyKey }';
+    const alone = await fixture.post(
+      `mutation { ${give} }`,
+      {},
+      { authorization: "Bearer all", "idempotency-key": "k1" },
+    );
     expect(alone.body.data.givePresent.idempotencyKey).toBe("k1");
     const both = await fixture.post(`mutation { a: ${give} b: ${give} }`, { extensions: { idempotencyKey: "k2" } });
     expect(both.body.data).toEqual({ a: { idempotencyKey: "k2:a" }, b: { idempotencyKey: "k2:b" } });
@@ -204,10 +209,14 @@ describe("GraphQL over HTTP", () => {
     const batch = await post(JSON.stringify([{ query: "{ ping { ok } }" }, { query: "{ ping { ok } }" }]));
     expect(batch.status).toBe(400);
     expect(await batch.json()).toMatchObject({
-      errors: [{ extensions: { reason: "GRAPHQL_BATCH_TOO_LARGE", details: { metadata: { limit: "1", actual: "2" } } } }],
+      errors: [
+        { extensions: { reason: "GRAPHQL_BATCH_TOO_LARGE", details: { metadata: { limit: "1", actual: "2" } } } },
+      ],
     });
     const unknown = await post(JSON.stringify({ query: "{ ping { ok } }", id: 1 }));
-    expect(await unknown.json()).toMatchObject({ errors: [{ extensions: { details: { errors: [{ field: "id" }] } } }] });
+    expect(await unknown.json()).toMatchObject({
+      errors: [{ extensions: { details: { errors: [{ field: "id" }] } } }],
+    });
   });
 
   it("aborts the call when the client goes away", async () => {
@@ -241,7 +250,8 @@ describe("GraphQL over HTTP", () => {
 });
 
 describe("the limits of a query", () => {
-  const deep = (levels: number) => `{ listDogs(namespace: "k") { dogs { owner { ${"... on Owner { ".repeat(levels)} name ${"}".repeat(levels)} } } } }`;
+  const deep = (levels: number) =>
+    `{ listDogs(namespace: "k") { dogs { owner { ${"... on Owner { ".repeat(levels)} name ${"}".repeat(levels)} } } } }`;
 
   it.each([
     ["GRAPHQL_TOO_MANY_ALIASES", `{ ${Array.from({ length: 31 }, (_, i) => `a${i}: ping { ok }`).join(" ")} }`, "30"],
@@ -253,7 +263,11 @@ describe("the limits of a query", () => {
   ])("%s names the limit", async (reason, query, limit) => {
     const calls = fixture.calls.length;
     const { body } = await fixture.post(query);
-    expect(body.errors[0].extensions).toMatchObject({ code: "INVALID_ARGUMENT", reason, details: { metadata: { limit } } });
+    expect(body.errors[0].extensions).toMatchObject({
+      code: "INVALID_ARGUMENT",
+      reason,
+      details: { metadata: { limit } },
+    });
     expect(body.errors[0].message).toContain(limit);
     expect(fixture.calls.length).toBe(calls);
   });
@@ -297,7 +311,7 @@ describe("introspection", () => {
 
   it("can be off", async () => {
     const closed = await startFixture({}, { introspection: "off", graphiql: false });
-    const { body } = await closed.post("{ __type(name: \"Dog\") { name } }");
+    const { body } = await closed.post('{ __type(name: "Dog") { name } }');
     expect(body.errors[0].extensions).toMatchObject({ code: "PERMISSION_DENIED", reason: "INTROSPECTION_OFF" });
     expect((await closed.post("{ __typename }")).body).toEqual({ data: { __typename: "Query" } });
     await closed.transport.stop(1_000);

@@ -80,12 +80,7 @@ export function createHttpHandler(options: HttpHandlerOptions) {
     await sendSubscription(openEventStream(response, headers, limits.heartbeatMs), result, context);
   }
 
-  function send(
-    response: ServerResponse,
-    answerType: AnswerType,
-    result: WireResult,
-    context: GraphqlContext,
-  ): void {
+  function send(response: ServerResponse, answerType: AnswerType, result: WireResult, context: GraphqlContext): void {
     if (response.destroyed) return;
     const headers = answerHeaders(context.facts.requestId, context);
     const retryAfter = retryAfterSeconds(result.errors);

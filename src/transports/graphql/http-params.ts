@@ -74,14 +74,22 @@ function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new HttpError(400, "INVALID_ARGUMENT", "INVALID_JSON", `${what} is not valid JSON. Check its quotes and commas.`);
+    throw new HttpError(
+      400,
+      "INVALID_ARGUMENT",
+      "INVALID_JSON",
+      `${what} is not valid JSON. Check its quotes and commas.`,
+    );
   }
 }
 
 function checkParams(params: Record<string, unknown>): HttpParams {
   for (const name of Object.keys(params)) {
     if (!PARAMETERS.includes(name)) {
-      throw badParameter(name.slice(0, 64).toWellFormed(), `is not a known parameter; there are ${PARAMETERS.join(", ")}`);
+      throw badParameter(
+        name.slice(0, 64).toWellFormed(),
+        `is not a known parameter; there are ${PARAMETERS.join(", ")}`,
+      );
     }
   }
   const { query, operationName, variables, extensions } = params;

@@ -44,10 +44,20 @@ interface MediaRange {
 
 function parseAccept(accept: string): MediaRange[] {
   return accept.split(",").map((part) => {
-    const [range = "", ...parameters] = part.toLowerCase().split(";").map((text) => text.trim());
+    const [range = "", ...parameters] = part
+      .toLowerCase()
+      .split(";")
+      .map((text) => text.trim());
     const quality = Number(parameters.find((parameter) => parameter.startsWith("q="))?.slice(2) ?? 1);
-    const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
-    return { range, quality: Number.isNaN(quality) ? 0 : quality, isUtf8: charset === undefined || charset === "utf-8" };
+    const charset = parameters
+      .find((parameter) => parameter.startsWith("charset="))
+      ?.slice(8)
+      .replaceAll('"', "");
+    return {
+      range,
+      quality: Number.isNaN(quality) ? 0 : quality,
+      isUtf8: charset === undefined || charset === "utf-8",
+    };
   });
 }
 
@@ -63,8 +73,14 @@ function isRefused(type: AnswerType, ranges: readonly MediaRange[]): boolean {
 export function checkContentType(contentType: string | undefined, contentEncoding: string | undefined): void {
   const isPlain = contentEncoding === undefined || contentEncoding === "identity";
   if (contentType === JSON_TYPE && isPlain) return;
-  const [type, ...parameters] = (contentType ?? "").toLowerCase().split(";").map((text) => text.trim());
-  const charset = parameters.find((parameter) => parameter.startsWith("charset="))?.slice(8).replaceAll('"', "");
+  const [type, ...parameters] = (contentType ?? "")
+    .toLowerCase()
+    .split(";")
+    .map((text) => text.trim());
+  const charset = parameters
+    .find((parameter) => parameter.startsWith("charset="))
+    ?.slice(8)
+    .replaceAll('"', "");
   if (isPlain && type === JSON_TYPE && (charset === undefined || charset === "utf-8")) return;
   throw new HttpError(
     415,

@@ -1,5 +1,5 @@
-import type { Plugin } from "graphql-yoga";
 import type { TlsOptions } from "node:tls";
+import type { Plugin } from "graphql-yoga";
 import type { AnyEdge } from "../../core/edge.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { Logger } from "../../core/logger.ts";

@@ -1,14 +1,14 @@
 import {
   type DocumentNode,
   type FieldNode,
-  getNamedType,
   type GraphQLField,
   type GraphQLInputType,
   type GraphQLOutputType,
   type GraphQLSchema,
+  getNamedType,
   isCompositeType,
-  isListType,
   isInterfaceType,
+  isListType,
   isNonNullType,
   isObjectType,
   Kind,
@@ -96,7 +96,9 @@ export function priceOperation(
             : 0;
       const size = sizeOf(node, field, variables);
       const count = isList(field.type) ? (size ?? inherited ?? ASSUMED_LIST_SIZE) : 1;
-      const below = node.selectionSet ? setCost(node.selectionSet, named.name, false, isList(field.type) ? undefined : size) : 0;
+      const below = node.selectionSet
+        ? setCost(node.selectionSet, named.name, false, isList(field.type) ? undefined : size)
+        : 0;
       // A call or a relation is made once, however long its answer is.
       return isRoot || isRelation(typeName, name) ? own + count * below : count * (own + below);
     }

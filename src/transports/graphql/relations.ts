@@ -1,7 +1,7 @@
 import DataLoader from "dataloader";
 import type { GraphQLFieldResolver } from "graphql";
-import type { AnyEdge } from "../../core/edge.ts";
 import type { Call } from "../../core/call.ts";
+import type { AnyEdge } from "../../core/edge.ts";
 import { AppError, toAppError } from "../../core/errors.ts";
 import { isPermitted } from "../../core/principal.ts";
 import { callAbove, type GraphqlContext } from "./context.ts";

@@ -7,11 +7,11 @@ import {
   isUnionType,
 } from "graphql";
 import { buildModel } from "../../contract/build-model.ts";
-import type { AnyEdge } from "../../core/edge.ts";
 import type { MessageModel, UnionModel } from "../../contract/model.ts";
 import { splitGraphqlName } from "../../contract/names.ts";
-import type { AppError } from "../../core/errors.ts";
 import type { Call } from "../../core/call.ts";
+import type { AnyEdge } from "../../core/edge.ts";
+import type { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { AnyOperation, ServerStreamOperation, UnaryOperation } from "../../core/operation.ts";
 import { callStream } from "./call-stream.ts";
@@ -45,7 +45,11 @@ export function createExecutableSchema(options: SchemaOptions): GraphQLSchema {
   for (const operation of options.operations) {
     if (operation.kind === "bidi") continue;
     const { root, field: name } = splitGraphqlName(operation.graphql);
-    const type = { query: schema.getQueryType(), mutation: schema.getMutationType(), subscription: schema.getSubscriptionType() };
+    const type = {
+      query: schema.getQueryType(),
+      mutation: schema.getMutationType(),
+      subscription: schema.getSubscriptionType(),
+    };
     const field = fieldOf(type[root], name, operation.graphql);
     const readInput = root === "mutation" ? readers.wrapped(field.args) : readers.flat(field.args);
     if (operation.kind === "unary") resolveByCall(field, operation, readInput, options.dispatcher);

@@ -75,14 +75,18 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       sessions.delete(socket);
       heartbeats.delete(socket);
       // Before graphql-ws closes the streams: those that wait for an event end by their signal only.
-      for (const context of session.contexts.values()) abortContext(context);
+      abortAll(session);
       Promise.resolve(closed(code, String(reason))).catch((err) => logger.error({ err }, "closing a socket failed"));
     });
   }
 
   /** Waits until the text has left the process, so that a stream is read no faster than its client reads. */
   function send(socket: WebSocket, text: string): Promise<void> {
-    if (socket.readyState !== socket.OPEN) return Promise.resolve();
+    if (socket.readyState !== socket.OPEN) {
+      // A source that is always ready would keep the event loop from ever hearing of the close.
+      abortAll(sessions.get(socket));
+      return new Promise((resolve) => setImmediate(resolve));
+    }
     if (socket.bufferedAmount > limits.maxBufferedBytes) {
       logger.warn({ bufferedBytes: socket.bufferedAmount }, "ended a socket whose client does not read");
       socket.terminate();
@@ -128,6 +132,10 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       clearTimeout(deadline);
     },
   };
+}
+
+function abortAll(session: SocketSession | undefined): void {
+  for (const context of session?.contexts.values() ?? []) abortContext(context);
 }
 
 function hasExpired(session: SocketSession | undefined): boolean {

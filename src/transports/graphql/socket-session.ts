@@ -63,13 +63,14 @@ export function createSocketHooks(
         return true;
       } catch (error) {
         // 4403 says the key is bad; when it could not be checked the client should come back.
-        if (toAppError(error).code === "UNAUTHENTICATED" || toAppError(error).code === "PERMISSION_DENIED") return false;
+        if (toAppError(error).code === "UNAUTHENTICATED" || toAppError(error).code === "PERMISSION_DENIED")
+          return false;
         throw error;
       }
     },
     async onSubscribe(ctx, id, payload) {
       const session = ctx.extra;
-      if (session.contexts.size >= limits.maxOperationsPerSocket) return [tooManyOperations(limits)];
+      if (isFull(ctx, limits)) return [tooManyOperations(limits)];
       let facts: RequestFacts;
       try {
         facts = factsOf(session, payload.extensions);
@@ -92,7 +93,14 @@ export function createSocketHooks(
       }
       if (prepared.operation.operation === "subscription") active.markStream(context);
       const { document, operationName, variables } = prepared;
-      return { schema: engine.schema, document, operationName, variableValues: variables, contextValue: context, prepared } as PreparedArgs;
+      return {
+        schema: engine.schema,
+        document,
+        operationName,
+        variableValues: variables,
+        contextValue: context,
+        prepared,
+      } as PreparedArgs;
     },
     execute: run,
     subscribe: run,
@@ -127,6 +135,13 @@ function factsOf(session: SocketSession, extensions: Record<string, unknown> | n
 
 function textOf(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
+}
+
+/** Operations that the client has left but that have not ended yet are counted apart, so that they cannot pile up. */
+function isFull({ subscriptions, extra }: SessionContext, { maxOperationsPerSocket }: GraphqlLimits): boolean {
+  return (
+    Object.keys(subscriptions).length > maxOperationsPerSocket || extra.contexts.size >= 2 * maxOperationsPerSocket
+  );
 }
 
 function tooManyOperations({ maxOperationsPerSocket }: GraphqlLimits): GraphQLError {

@@ -11,10 +11,7 @@ const MISSING_FIELD = /^Field "(\w+)" of required type/;
  * Which field of the operation's input a refused variable stands for, in the words of the other
  * protocols: `input.tasks[3].priority` is the field `tasks[3].priority`.
  */
-export function variableViolation(
-  error: GraphQLError,
-  operation: OperationDefinitionNode,
-): FieldViolation | undefined {
+export function variableViolation(error: GraphQLError, operation: OperationDefinitionNode): FieldViolation | undefined {
   const part = WRONG_PART.exec(error.message);
   const found = part ?? WRONG_WHOLE.exec(error.message) ?? WRONG_NULL.exec(error.message);
   if (!found) return undefined;
