@@ -1,4 +1,4 @@
-import { chmod, mkdir, rename, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Writes the admin key where its owner alone can read it: whole or not at all. */
@@ -8,4 +8,14 @@ export async function writeAdminKeyFile(path: string, key: string): Promise<void
   await writeFile(unfinished, `${key}\n`, { mode: 0o600 });
   await chmod(unfinished, 0o600);
   await rename(unfinished, path);
+}
+
+/** The key in the file, or undefined where there is no file. */
+export async function readAdminKeyFile(path: string): Promise<string | undefined> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }

@@ -1,7 +1,6 @@
-import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { writeAdminKeyFile } from "./admin-key-file.ts";
+import { readAdminKeyFile, writeAdminKeyFile } from "./admin-key-file.ts";
 import type { Config } from "./config/config.ts";
 import { createGrpcCodec } from "./contract/grpc-codec.ts";
 import { checkOperations } from "./contract/registry.ts";
@@ -10,30 +9,22 @@ import { createIdGenerator, type IdGenerator } from "./core/ids.ts";
 import type { Component } from "./core/lifecycle.ts";
 import type { Logger } from "./core/logger.ts";
 import { createLoop } from "./core/loop.ts";
-import { authenticate } from "./interceptors/authenticate.ts";
-import { authorize } from "./interceptors/authorize.ts";
-import { deadline } from "./interceptors/deadline.ts";
-import { createDispatcher } from "./interceptors/dispatcher.ts";
-import { guardStreams } from "./interceptors/guard-streams.ts";
-import { idempotency } from "./interceptors/idempotency.ts";
 import {
+  createDispatcher,
+  createInterceptors,
   createPostgresIdempotencyStore,
+  createRateLimiter,
   type IdempotencyStore,
   purgeIdempotencyOfNamespace,
-} from "./interceptors/idempotency-store.ts";
-import { limit } from "./interceptors/limit.ts";
-import { createRateLimiter } from "./interceptors/rate-limiter.ts";
-import { trace } from "./interceptors/trace.ts";
-import { validate } from "./interceptors/validate.ts";
+} from "./interceptors/index.ts";
 import { edges, operations } from "./operations.ts";
 import { createCallObserver } from "./platform/telemetry/call-observer.ts";
 import { createMetrics, type Metrics } from "./platform/telemetry/metrics.ts";
-import { startTracing } from "./platform/telemetry/start-tracing.ts";
 import type { Tracing } from "./platform/telemetry/tracing.ts";
 import { createLeaseResourceStore, createLeaseService, createLeaseSweeper } from "./services/leases/index.ts";
 import { createSystemService } from "./services/system/index.ts";
 import { createTasksDomain, holdsTasks, purgeTasksOf, readDepths, readTaskUsage } from "./services/tasks/index.ts";
-import { createTenancy, ensureAdminKey } from "./services/tenancy/index.ts";
+import { type AdminKeyOptions, createAdminKey, createTenancy, ensureAdminKey } from "./services/tenancy/index.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { createTransports, type Transports } from "./transports.ts";
 
@@ -44,30 +35,27 @@ export interface Gateway extends Component {
   readonly madeAdminKey: boolean;
 }
 
+export interface GatewayOptions {
+  readonly clock?: Clock;
+  /** Left out while tracing is off. */
+  readonly tracing?: Tracing | undefined;
+}
+
 const MAX_QUEUES_IN_METRICS = 500;
 const PURGE_INTERVAL_MS = 60_000;
 const PURGE_BATCH = 1000;
 
 /** Opens the stores, builds everything on them, and answers the gateway, ready to be started. */
-export async function createGateway(config: Config, logger: Logger, clock: Clock = systemClock): Promise<Gateway> {
+export async function createGateway(config: Config, logger: Logger, options: GatewayOptions = {}): Promise<Gateway> {
+  const { clock = systemClock, tracing } = options;
   const ids = createIdGenerator(clock);
   const version = await readVersion();
   checkOperations(operations);
   const metrics = createMetrics({ logger, processMetrics: true });
-  const tracing = config.otlpEndpoint
-    ? await startTracing({
-        endpoint: config.otlpEndpoint,
-        sampleRatio: config.traceSampleRatio,
-        version,
-        instanceId: randomUUID(),
-        logger,
-      })
-    : undefined;
   const stores = await openStores(config, clock, logger, tracing?.onQuery);
   try {
     const parts = await buildDomains({ config, clock, ids, logger, metrics, tracing, stores, version });
-    const adminKey = await ensureAdminKey({ database: stores.database, clock, ids });
-    if (adminKey !== undefined) await writeAdminKeyFile(config.adminKeyFile, adminKey);
+    const madeAdminKey = await provideAdminKey(config, { database: stores.database, clock, ids });
     const transports = await createTransports({
       config,
       logger,
@@ -81,12 +69,33 @@ export async function createGateway(config: Config, logger: Logger, clock: Clock
       authenticator: parts.authenticator,
       ready: () => isReady(stores),
     });
-    return assemble({ ...parts, stores, transports, tracing, logger, madeAdminKey: adminKey !== undefined });
+    return assemble({ ...parts, stores, transports, tracing, logger, madeAdminKey });
   } catch (error) {
     await stores.close();
-    await tracing?.stop(0);
     throw error;
   }
+}
+
+/** Makes a new admin key in place of all earlier ones, writes it to its file and answers the file's path. */
+export async function renewAdminKey(config: Config, logger: Logger): Promise<string> {
+  const clock = systemClock;
+  const stores = await openStores(config, clock, logger);
+  try {
+    const key = await createAdminKey({ database: stores.database, clock, ids: createIdGenerator(clock) });
+    await writeAdminKeyFile(config.adminKeyFile, key);
+    return config.adminKeyFile;
+  } finally {
+    await stores.close();
+  }
+}
+
+/** On the first start, takes the key that is in the file, or makes one and writes it there. */
+async function provideAdminKey(config: Config, options: AdminKeyOptions): Promise<boolean> {
+  const offered = await readAdminKeyFile(config.adminKeyFile);
+  const key = await ensureAdminKey(options, offered);
+  if (key === undefined || key === offered) return false;
+  await writeAdminKeyFile(config.adminKeyFile, key);
+  return true;
 }
 
 interface BuildOptions {
@@ -157,16 +166,16 @@ async function buildDomains({ config, clock, ids, logger, metrics, tracing, stor
   const dispatcher = createDispatcher({
     services,
     logger,
-    interceptors: [
-      trace(ids, [observer]),
-      authenticate(authenticator),
-      authorize(directory),
-      limit(limiter, directory),
-      guardStreams({ authenticator, directory }),
-      validate(),
-      idempotency({ store: records, ids, logger }),
-      deadline({ maxMs: config.requestTimeoutMs }),
-    ],
+    interceptors: createInterceptors({
+      ids,
+      logger,
+      authenticator,
+      directory,
+      rateLimiter: limiter,
+      idempotencyStore: records,
+      observers: [observer],
+      maxCallMs: config.requestTimeoutMs,
+    }),
   });
   addQueueMetrics(metrics, stores);
   const background: Component[] = [
@@ -297,7 +306,8 @@ async function quietly(logger: Logger, part: string, stopping: Promise<void> | u
   }
 }
 
-async function readVersion(): Promise<string> {
+/** The version in package.json. */
+export async function readVersion(): Promise<string> {
   const { version } = JSON.parse(
     await readFile(fileURLToPath(new URL("../package.json", import.meta.url)), "utf8"),
   ) as { version: string };

@@ -2,15 +2,15 @@ import { join } from "node:path";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Logger } from "./core/logger.ts";
-import { IDEMPOTENCY_MIGRATIONS } from "./interceptors/idempotency-store.ts";
 import {
   createFallbackSliceSource,
   createMemorySliceSource,
   createPostgresSliceSource,
   createRedisSliceSource,
+  IDEMPOTENCY_MIGRATIONS,
   RATE_LIMIT_MIGRATIONS,
   type SliceSource,
-} from "./interceptors/slice-sources.ts";
+} from "./interceptors/index.ts";
 import { createLocalPubSub } from "./platform/local-pubsub.ts";
 import type { Database } from "./platform/postgres/database.ts";
 import { migrate } from "./platform/postgres/migrate.ts";

@@ -55,6 +55,7 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
     ids: options.ids,
     logger,
     limits: { maxBodyBytes: config.maxRequestBytes, requestTimeoutMs: config.requestTimeoutMs },
+    corsOrigins: config.corsOrigins,
     tls: httpTls,
     openapi: JSON.parse(await readText("../schema/openapi.json")) as object,
     health: {

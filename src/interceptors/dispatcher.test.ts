@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { AppError } from "../core/errors.ts";
 import { bidi, operation, serverStream } from "../core/operation.ts";
 import { message, namespaceField } from "../core/schema.ts";
+import { createSystemService } from "../services/system/index.ts";
 import { getInfo, whoAmI } from "../services/system/operations.ts";
 import { listApiKeys } from "../services/tenancy/key-operations.ts";
 import { createNamespace, deleteNamespace, getNamespace } from "../services/tenancy/namespace-operations.ts";
@@ -58,7 +59,8 @@ const observer: CallObserver = {
 
 let fixture: DispatcherFixture;
 beforeAll(async () => {
-  fixture = await createDispatcherFixture({}, [observer]);
+  const info = { version: "1.0.0", protocols: ["rest"], stores: [{ name: "database", engine: "pglite" }] };
+  fixture = await createDispatcherFixture({ system: createSystemService(info) }, [observer]);
 });
 afterAll(() => fixture.close());
 
@@ -126,7 +128,7 @@ test("a namespace of others looks like one that is not there, and a missing perm
 test("isolation NONE lets every caller read and nothing more", async () => {
   const open = await fixture.createNamespace("NONE");
   const { secret } = await fixture.createKey("default", "worker");
-  expect(await fixture.unary(getNamespace, { namespace: open }, fixture.call(secret))).toMatchObject({ name: open });
+  expect(await fixture.unary(getNamespace, { namespace: open }, fixture.call(secret))).toMatchObject({ namespace: { name: open } });
   for (const denied of [listApiKeys, deleteNamespace]) {
     expect(await failure(fixture.unary(denied, { namespace: open }, fixture.call(secret)))).toMatchObject({
       code: "PERMISSION_DENIED",

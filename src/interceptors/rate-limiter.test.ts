@@ -1,13 +1,16 @@
 import { expect, test } from "vitest";
+import { createTestRedisUrl } from "../../test/support/redis.ts";
 import type { Clock } from "../core/clock.ts";
 import { silentLogger } from "../core/logger.ts";
 import { migrate } from "../platform/postgres/migrate.ts";
 import { createPgliteDatabase } from "../platform/postgres/pglite-database.ts";
+import { createRedis } from "../platform/redis/redis-client.ts";
 import { createRateLimiter, type RateDecision } from "./rate-limiter.ts";
 import {
   createFallbackSliceSource,
   createMemorySliceSource,
   createPostgresSliceSource,
+  createRedisSliceSource,
   RATE_LIMIT_MIGRATIONS,
   type SliceSource,
 } from "./slice-sources.ts";
@@ -107,10 +110,16 @@ test("a source that hangs is left after its time", async () => {
   expect(await source.take("space", 2, 10)).toMatchObject({ granted: 2, remaining: 8 });
 });
 
-test("gateways share a minute through Postgres, and memory counts the same", async () => {
+test("gateways share a minute through Postgres or Redis, and memory counts the same", async () => {
   const database = await createPgliteDatabase();
   await migrate(database, RATE_LIMIT_MIGRATIONS);
-  for (const source of [createPostgresSliceSource(database), createMemorySliceSource()]) {
+  const redis = await createRedis({ url: await createTestRedisUrl() });
+  const sources = {
+    postgres: createPostgresSliceSource(database),
+    redis: createRedisSliceSource(redis.driver),
+    memory: createMemorySliceSource(),
+  };
+  for (const source of Object.values(sources)) {
     expect(await source.take("space", 6, 10)).toMatchObject({ granted: 6, remaining: 4 });
     expect(await source.take("space", 6, 10)).toMatchObject({ granted: 4, remaining: 0 });
     const refused = await source.take("space", 6, 10);
@@ -121,5 +130,5 @@ test("gateways share a minute through Postgres, and memory counts the same", asy
   }
   await database.query("UPDATE rate_limit_windows SET ends_at = now() - interval '1 second'", []);
   expect(await createPostgresSliceSource(database).take("space", 6, 10)).toMatchObject({ granted: 6, remaining: 4 });
-  await database.close();
+  await Promise.all([database.close(), redis.close()]);
 });

@@ -3,7 +3,6 @@ import type { Dispatcher } from "../core/exchange.ts";
 import { createIdGenerator } from "../core/ids.ts";
 import { type Logger, silentLogger } from "../core/logger.ts";
 import type { AnyOperation, UnaryOperation } from "../core/operation.ts";
-import { createSystemService } from "../services/system/index.ts";
 import { TENANCY_MIGRATIONS } from "../services/tenancy/index.ts";
 import { createTenancyFixture, type TenancyFixture } from "../services/tenancy/test-fixture.ts";
 import {
@@ -28,7 +27,7 @@ export interface DispatcherFixture extends TenancyFixture {
   unary(operation: AnyOperation, input: unknown, call?: Call): Promise<unknown>;
 }
 
-/** The whole onion around tenancy, system and whatever else a test defines. */
+/** The whole onion around tenancy and whatever else a test defines. */
 export async function createDispatcherFixture(
   services: object = {},
   observers: readonly CallObserver[] = [],
@@ -38,9 +37,8 @@ export async function createDispatcherFixture(
   const logger: Logger = { ...silentLogger, error: (fields, message) => void logged.push({ fields, message }) };
   const ids = createIdGenerator(tenancy.clock);
   const idempotencyStore = createPostgresIdempotencyStore(tenancy.database);
-  const info = { version: "1.0.0", protocols: ["rest"], stores: [{ name: "database", engine: "pglite" }] };
   const dispatcher = createDispatcher({
-    services: { ...tenancy.tenancy.services, system: createSystemService(info), ...services },
+    services: { ...tenancy.tenancy.services, ...services },
     logger,
     firstMessageMs: 50,
     interceptors: createInterceptors({

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { chownSync, cpSync, existsSync, mkdtempSync, statSync } from "node:fs";
-import { rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { arch, platform, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -16,7 +16,7 @@ export interface PostgresServer {
   readonly dataDir: string;
   /** Ends it and removes its folder. */
   stop(): Promise<void>;
-  /** SIGKILL; the folder stays. */
+  /** SIGKILL for it and all its connections' processes; the folder stays. */
   kill(): Promise<void>;
   /** Starts it again, killed or not, on the same port and folder. */
   restart(): Promise<void>;
@@ -78,13 +78,37 @@ export async function startPostgres(options: PostgresServerOptions = {}): Promis
       await server.stop();
       await rm(baseDir, { recursive: true, force: true });
     },
-    kill: () => server.kill(),
+    kill: () => killWithChildren(server),
     async restart() {
       await server.stop();
       // After a kill, its orphaned children hold the shared memory until they notice.
       server = await eventually("Postgres starts again", () => start().catch(() => undefined));
     },
   };
+}
+
+/** Kills the server with its children, which would otherwise answer a moment longer than it lives. */
+async function killWithChildren(server: ServerProcess): Promise<void> {
+  if (!server.isRunning()) return;
+  // Stopped first, so that it starts no more of them meanwhile.
+  process.kill(server.pid, "SIGSTOP");
+  const children = await childrenOf(server.pid);
+  await server.kill();
+  for (const child of children) {
+    try {
+      process.kill(child, "SIGKILL");
+    } catch {
+      // It noticed by itself.
+    }
+  }
+}
+
+async function childrenOf(pid: number): Promise<number[]> {
+  const listed = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(async () => {
+    const { stdout } = await run("pgrep", ["-P", String(pid)]).catch(() => ({ stdout: "" }));
+    return stdout;
+  });
+  return listed.split(/\s+/).filter(Boolean).map(Number);
 }
 
 async function embeddedBinaries(): Promise<PostgresBinaries> {

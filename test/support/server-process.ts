@@ -19,6 +19,7 @@ export interface ServerCommand {
 /** A child process that this process started, and so may end. */
 export interface ServerProcess {
   readonly pid: number;
+  isRunning(): boolean;
   stop(): Promise<void>;
   /** Ends it as a power cut would, with SIGKILL. */
   kill(): Promise<void>;
@@ -39,20 +40,30 @@ export async function startServer(server: ServerCommand): Promise<ServerProcess>
     child.once("exit", () => resolve());
   }).then(() => {
     process.removeListener("exit", killAtExit);
+    watchdog?.kill("SIGKILL");
   });
+  const watchdog = child.pid === undefined ? undefined : startWatchdog(child.pid);
   await waitUntilReady(child, server);
 
+  const isRunning = () => child.exitCode === null && child.signalCode === null;
   const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+    if (isRunning()) child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), STOP_TIMEOUT_MS);
     await ended;
     clearTimeout(timer);
   };
   return {
     pid: child.pid!,
+    isRunning,
     stop: () => end(server.stopSignal ?? "SIGTERM"),
     kill: () => end("SIGKILL"),
   };
+}
+
+/** Kills the server when this process is itself killed: then the pipe that the watchdog reads from ends. */
+function startWatchdog(pid: number): ChildProcess {
+  // Detached, so that a signal to the whole group (Ctrl-C, timeout) does not end it first.
+  return spawn("sh", ["-c", `cat; kill -9 ${pid}`], { stdio: ["pipe", "ignore", "ignore"], detached: true });
 }
 
 function waitUntilReady(child: ChildProcess, server: ServerCommand): Promise<void> {

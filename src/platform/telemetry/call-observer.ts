@@ -20,7 +20,7 @@ export interface TelemetryObserver {
   begin(exchange: Exchange): { run<R>(work: () => R): R; end(error?: AppError): void };
 }
 
-/** Counts and times every call, traces it while tracing is on, and logs what went wrong inside. */
+/** Counts and times every call, traces it while tracing is on, and writes the access log. */
 export function createCallObserver(options: ObserverOptions): TelemetryObserver {
   const { requests, logger, clock, tracing, accessLog } = options;
   return {
@@ -37,9 +37,6 @@ export function createCallObserver(options: ObserverOptions): TelemetryObserver 
           const durationMs = clock.monotonic() - startedMs;
           series.end(error?.code ?? "OK", durationMs);
           span?.end(error);
-          if (error?.code === "INTERNAL") {
-            logger.error({ ...describe(exchange), err: error.cause ?? error }, "A call failed inside the gateway.");
-          }
           if (accessLog) logger.debug({ ...describe(exchange), ...outcome(error), durationMs }, "call");
         },
       };

@@ -94,3 +94,13 @@ test("shared-secret algorithms cannot even be configured", () => {
   const { database, clock } = fixture;
   expect(() => createJwtAuthenticator({ issuers, database, clock, maxAgeMs: 1, maxEntries: 1 })).toThrow(/HS256/);
 });
+
+test("a provider that cannot be reached is not the token's fault", async () => {
+  const issuers = [{ issuer, audience, jwksUrl: "http://127.0.0.1:1/keys" }];
+  const { database, clock } = fixture;
+  const authenticator = createJwtAuthenticator({ issuers, database, clock, maxAgeMs: 1, maxEntries: 1 });
+  await expect(authenticator.authenticate(await token())).rejects.toMatchObject({
+    code: "UNAVAILABLE",
+    reason: "IDENTITY_PROVIDER_UNAVAILABLE",
+  });
+});

@@ -1,14 +1,16 @@
 import { operation } from "../../core/operation.ts";
 import type { KeyService } from "./key-service.ts";
 import {
-  ApiKey,
-  ApiKeyWithSecret,
   CreateApiKeyRequest,
+  CreateApiKeyResponse,
   GetApiKeyRequest,
+  GetApiKeyResponse,
   ListApiKeysRequest,
   ListApiKeysResponse,
   RevokeApiKeyRequest,
+  RevokeApiKeyResponse,
   RotateApiKeyRequest,
+  RotateApiKeyResponse,
 } from "./model.ts";
 
 interface Services {
@@ -24,7 +26,7 @@ export const createApiKey = operation({
   graphql: "mutation createApiKey",
   permission: "keys.manage",
   input: CreateApiKeyRequest,
-  output: ApiKeyWithSecret,
+  output: CreateApiKeyResponse,
   handle: ({ apiKeys }: Services, input, call) => apiKeys.create(input, call.principal),
 });
 
@@ -36,8 +38,8 @@ export const getApiKey = operation({
   graphql: "query apiKey",
   permission: "keys.read",
   input: GetApiKeyRequest,
-  output: ApiKey,
-  handle: ({ apiKeys }: Services, input) => apiKeys.get(input),
+  output: GetApiKeyResponse,
+  handle: async ({ apiKeys }: Services, input) => ({ apiKey: await apiKeys.get(input) }),
 });
 
 export const listApiKeys = operation({
@@ -61,8 +63,8 @@ export const revokeApiKey = operation({
   graphql: "mutation revokeApiKey",
   permission: "keys.manage",
   input: RevokeApiKeyRequest,
-  output: ApiKey,
-  handle: ({ apiKeys }: Services, input) => apiKeys.revoke(input),
+  output: RevokeApiKeyResponse,
+  handle: async ({ apiKeys }: Services, input) => ({ apiKey: await apiKeys.revoke(input) }),
 });
 
 export const rotateApiKey = operation({
@@ -75,7 +77,7 @@ export const rotateApiKey = operation({
   graphql: "mutation rotateApiKey",
   permission: "keys.manage",
   input: RotateApiKeyRequest,
-  output: ApiKeyWithSecret,
+  output: RotateApiKeyResponse,
   handle: ({ apiKeys }: Services, input, call) => apiKeys.rotate(input, call.principal),
 });
 

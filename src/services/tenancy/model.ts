@@ -67,6 +67,12 @@ export const Namespace = message("Namespace", "A tenant's own part of the gatewa
 });
 export type Namespace = z.output<typeof Namespace>;
 
+/** What several operations answer with: the namespace as it is now. */
+const namespaceNow = { namespace: Namespace.describe("The namespace as it is now.") };
+export const CreateNamespaceResponse = message("CreateNamespaceResponse", "The new namespace.", namespaceNow);
+export const GetNamespaceResponse = message("GetNamespaceResponse", "The namespace.", namespaceNow);
+export const UpdateNamespaceResponse = message("UpdateNamespaceResponse", "The changed namespace.", namespaceNow);
+
 export const CreateNamespaceRequest = message("CreateNamespaceRequest", "A new namespace.", {
   name: namespaceField,
   displayName: displayNameField.optional(),
@@ -125,6 +131,9 @@ export const NamespaceUsage = message("NamespaceUsage", "Quotas of a namespace a
   ),
 });
 export type NamespaceUsage = z.output<typeof NamespaceUsage>;
+export const GetNamespaceUsageResponse = message("GetNamespaceUsageResponse", "The namespace's usage.", {
+  usage: NamespaceUsage.describe("Quotas, and how much of each is used."),
+});
 
 export const ApiKeyState = enumeration("ApiKeyState", "Whether a key opens anything.", [
   "ACTIVE",
@@ -162,13 +171,23 @@ export const CreateApiKeyRequest = message("CreateApiKeyRequest", "A new key of 
 });
 export type CreateApiKeyRequest = z.output<typeof CreateApiKeyRequest>;
 
-export const ApiKeyWithSecret = message("ApiKeyWithSecret", "A key and its secret, which is shown this once.", {
-  apiKey: ApiKey,
+const apiKeyNow = { apiKey: ApiKey.describe("The key as it is now.") };
+const apiKeyWithSecret = {
+  ...apiKeyNow,
   secret: z.string().meta({
     secret: true,
     description: "The text to send as `Authorization: Bearer …`. Keep it: it is not shown again.",
   }),
-});
+};
+export const CreateApiKeyResponse = message("CreateApiKeyResponse", "The new key and its secret.", apiKeyWithSecret);
+export const RotateApiKeyResponse = message("RotateApiKeyResponse", "The key and its new secret.", apiKeyWithSecret);
+export type ApiKeyWithSecret = z.output<typeof CreateApiKeyResponse>;
+export const GetApiKeyResponse = message("GetApiKeyResponse", "The key, without its secret.", apiKeyNow);
+export const RevokeApiKeyResponse = message(
+  "RevokeApiKeyResponse",
+  "The key, which opens nothing any more.",
+  apiKeyNow,
+);
 
 export const GetApiKeyRequest = message("GetApiKeyRequest", "Which key.", {
   namespace: namespaceField,
@@ -224,6 +243,11 @@ export const Role = message("Role", "A named set of permissions.", {
 });
 export type Role = z.output<typeof Role>;
 
+const roleNow = { role: Role.describe("The role as it is now.") };
+export const CreateRoleResponse = message("CreateRoleResponse", "The new role.", roleNow);
+export const GetRoleResponse = message("GetRoleResponse", "The role.", roleNow);
+export const UpdateRoleResponse = message("UpdateRoleResponse", "The changed role.", roleNow);
+
 export const CreateRoleRequest = message("CreateRoleRequest", "A new role of the namespace.", {
   namespace: namespaceField,
   name: roleField,
@@ -269,6 +293,9 @@ export const RoleBinding = message("RoleBinding", "Gives a principal a role in a
   createdAt: createdAtField,
 });
 export type RoleBinding = z.output<typeof RoleBinding>;
+export const CreateRoleBindingResponse = message("CreateRoleBindingResponse", "The new binding.", {
+  roleBinding: RoleBinding.describe("The binding."),
+});
 
 export const CreateRoleBindingRequest = message("CreateRoleBindingRequest", "Who gets which role.", {
   namespace: namespaceField,

@@ -1,14 +1,16 @@
 import { operation } from "../../core/operation.ts";
 import {
   CreateNamespaceRequest,
+  CreateNamespaceResponse,
   DeleteNamespaceRequest,
   DeleteNamespaceResponse,
   GetNamespaceRequest,
+  GetNamespaceResponse,
+  GetNamespaceUsageResponse,
   ListNamespacesRequest,
   ListNamespacesResponse,
-  Namespace,
-  NamespaceUsage,
   UpdateNamespaceRequest,
+  UpdateNamespaceResponse,
 } from "./model.ts";
 import type { NamespaceService } from "./namespace-service.ts";
 
@@ -25,8 +27,8 @@ export const createNamespace = operation({
   graphql: "mutation createNamespace",
   permission: "namespaces.create",
   input: CreateNamespaceRequest,
-  output: Namespace,
-  handle: ({ namespaces }: Services, input) => namespaces.create(input),
+  output: CreateNamespaceResponse,
+  handle: async ({ namespaces }: Services, input) => ({ namespace: await namespaces.create(input) }),
 });
 
 export const getNamespace = operation({
@@ -37,8 +39,8 @@ export const getNamespace = operation({
   graphql: "query namespace",
   permission: "namespaces.read",
   input: GetNamespaceRequest,
-  output: Namespace,
-  handle: ({ namespaces }: Services, { namespace }) => namespaces.get(namespace),
+  output: GetNamespaceResponse,
+  handle: async ({ namespaces }: Services, { namespace }) => ({ namespace: await namespaces.get(namespace) }),
 });
 
 export const listNamespaces = operation({
@@ -63,8 +65,10 @@ export const updateNamespace = operation({
   graphql: "mutation updateNamespace",
   permission: "namespaces.update",
   input: UpdateNamespaceRequest,
-  output: Namespace,
-  handle: ({ namespaces }: Services, input, call) => namespaces.update(input, call.principal),
+  output: UpdateNamespaceResponse,
+  handle: async ({ namespaces }: Services, input, call) => ({
+    namespace: await namespaces.update(input, call.principal),
+  }),
 });
 
 export const deleteNamespace = operation({
@@ -89,8 +93,8 @@ export const getNamespaceUsage = operation({
   graphql: "query namespaceUsage",
   permission: "usage.read",
   input: GetNamespaceRequest.meta({ id: "GetNamespaceUsageRequest", description: "Which namespace." }),
-  output: NamespaceUsage,
-  handle: ({ namespaces }: Services, _input, call) => namespaces.usage(call.namespace!),
+  output: GetNamespaceUsageResponse,
+  handle: async ({ namespaces }: Services, _input, call) => ({ usage: await namespaces.usage(call.namespace!) }),
 });
 
 export const NAMESPACE_OPERATIONS = [

@@ -105,7 +105,12 @@ export function createNamespaceService(options: NamespaceServiceOptions): Namesp
     async create(request) {
       const { name, displayName = name, description = "", isolation = "SHARED", quotas = {} } = request;
       const values = { name, displayName, description, isolation, quotas };
-      const created = await insertNamespace(database, values, new Date(clock.now()));
+      const created = await database.transaction(async (transaction) => {
+        const inserted = await insertNamespace(transaction, values, new Date(clock.now()));
+        // What was written to an earlier namespace of this name while that was deleted must not come back.
+        if (inserted) for (const purge of options.purgers) await purge(transaction, name);
+        return inserted;
+      });
       if (created === undefined) throw namespaceExists(name);
       changes.publish({ kind: "namespace", name });
       return created;

@@ -1,21 +1,23 @@
 import { operation } from "../../core/operation.ts";
 import {
   CreateRoleBindingRequest,
+  CreateRoleBindingResponse,
   CreateRoleRequest,
+  CreateRoleResponse,
   DeleteRoleBindingRequest,
   DeleteRoleBindingResponse,
   DeleteRoleRequest,
   DeleteRoleResponse,
   GetRoleRequest,
+  GetRoleResponse,
   ListPermissionsRequest,
   ListPermissionsResponse,
   ListRoleBindingsRequest,
   ListRoleBindingsResponse,
   ListRolesRequest,
   ListRolesResponse,
-  Role,
-  RoleBinding,
   UpdateRoleRequest,
+  UpdateRoleResponse,
 } from "./model.ts";
 import { PERMISSIONS } from "./permissions.ts";
 import type { RoleService } from "./role-service.ts";
@@ -48,8 +50,8 @@ export const createRole = operation({
   graphql: "mutation createRole",
   permission: "roles.manage",
   input: CreateRoleRequest,
-  output: Role,
-  handle: ({ roles }: Services, input, call) => roles.create(input, call.principal),
+  output: CreateRoleResponse,
+  handle: async ({ roles }: Services, input, call) => ({ role: await roles.create(input, call.principal) }),
 });
 
 export const getRole = operation({
@@ -60,8 +62,8 @@ export const getRole = operation({
   graphql: "query role",
   permission: "roles.read",
   input: GetRoleRequest,
-  output: Role,
-  handle: ({ roles }: Services, input) => roles.get(input),
+  output: GetRoleResponse,
+  handle: async ({ roles }: Services, input) => ({ role: await roles.get(input) }),
 });
 
 export const listRoles = operation({
@@ -84,8 +86,8 @@ export const updateRole = operation({
   graphql: "mutation updateRole",
   permission: "roles.manage",
   input: UpdateRoleRequest,
-  output: Role,
-  handle: ({ roles }: Services, input, call) => roles.update(input, call.principal),
+  output: UpdateRoleResponse,
+  handle: async ({ roles }: Services, input, call) => ({ role: await roles.update(input, call.principal) }),
 });
 
 export const deleteRole = operation({
@@ -106,19 +108,19 @@ export const createRoleBinding = operation({
   summary: "Gives a principal a role in a namespace.",
   description:
     "FAILED_PRECONDITION with reason NAMESPACE_STRICT where the key or the namespace may not be shared; PERMISSION_DENIED with reason PERMISSION_ESCALATION where the caller does not hold all that the role allows.",
-  rest: "POST /v1/namespaces/{namespace}/role-bindings",
+  rest: "POST /v1/namespaces/{namespace}/roleBindings",
   grpc: "RoleService/CreateRoleBinding",
   graphql: "mutation createRoleBinding",
   permission: "roles.manage",
   input: CreateRoleBindingRequest,
-  output: RoleBinding,
-  handle: ({ roles }: Services, input, call) => roles.bind(input, call.principal),
+  output: CreateRoleBindingResponse,
+  handle: async ({ roles }: Services, input, call) => ({ roleBinding: await roles.bind(input, call.principal) }),
 });
 
 export const listRoleBindings = operation({
   name: "roles.listBindings",
   summary: "Lists who has which role in a namespace.",
-  rest: "GET /v1/namespaces/{namespace}/role-bindings",
+  rest: "GET /v1/namespaces/{namespace}/roleBindings",
   grpc: "RoleService/ListRoleBindings",
   graphql: "query roleBindings",
   permission: "roles.read",
@@ -130,7 +132,7 @@ export const listRoleBindings = operation({
 export const deleteRoleBinding = operation({
   name: "roles.unbind",
   summary: "Takes a role away from a principal.",
-  rest: "DELETE /v1/namespaces/{namespace}/role-bindings/{bindingId}",
+  rest: "DELETE /v1/namespaces/{namespace}/roleBindings/{bindingId}",
   grpc: "RoleService/DeleteRoleBinding",
   graphql: "mutation deleteRoleBinding",
   permission: "roles.manage",

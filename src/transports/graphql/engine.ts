@@ -160,10 +160,9 @@ export function createEngine(options: EngineOptions): Engine {
         variableValues: prepared.variables,
         operationName: prepared.operationName,
       };
-      if (prepared.operation.operation === "subscription") {
-        return withReadableErrors(await openSubscription(args), prepared);
-      }
-      return withReadableErrors(await executeQuery(args), prepared);
+      const isSubscription = prepared.operation.operation === "subscription";
+      const result = await (isSubscription ? openSubscription(args) : executeQuery(args));
+      return withReadableErrors(result, prepared, options.suggestsNames);
     },
   };
 }
@@ -171,10 +170,11 @@ export function createEngine(options: EngineOptions): Engine {
 type RunResult = ExecutionResult | AsyncIterableIterator<ExecutionResult>;
 
 /** A result without data was refused over its variables: says which fields of the input that concerns. */
-function withReadableErrors(result: RunResult, prepared: PreparedQuery): RunResult {
+function withReadableErrors(result: RunResult, prepared: PreparedQuery, suggestsNames: boolean): RunResult {
   if (Symbol.asyncIterator in result || !result.errors) return result;
   const errors = result.errors.map((error) => {
     if (hasOurCode(error)) return error;
+    if (!suggestsNames) error.message = withoutSuggestion(error.message);
     const violation = variableViolation(error, prepared.operation);
     return withReason(error, "INVALID_ARGUMENT", violation && [violation]);
   });
@@ -220,9 +220,13 @@ function parseError(error: unknown, limits: GraphqlLimits): GraphQLError {
 function validationError(error: GraphQLError, suggestsNames: boolean): GraphQLError {
   if (error.message === "Maximum introspection depth exceeded") return withReason(error, "GRAPHQL_TOO_DEEP");
   const found = withReason(error, "GRAPHQL_VALIDATION_FAILED");
-  // graphql-js suggests what exists, which tells the schema to those who may not read it.
-  if (!suggestsNames) found.message = found.message.replace(/ Did you mean .*\?$/s, "");
+  if (!suggestsNames) found.message = withoutSuggestion(found.message);
   return found;
+}
+
+/** graphql-js suggests what exists, which tells the schema to those who may not read it. */
+function withoutSuggestion(message: string): string {
+  return message.replace(/ Did you mean .*\?$/s, "");
 }
 
 function unknownOperation(name: string | undefined): GraphQLError {

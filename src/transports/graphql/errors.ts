@@ -18,6 +18,8 @@ export const STATUS_BY_CODE: Record<ErrorCode, number> = {
   UNAUTHENTICATED: 401,
 };
 
+const MAX_MESSAGE_CHARACTERS = 400;
+
 /** What `extensions` of every error holds. */
 export interface ErrorExtensions {
   readonly code: ErrorCode;
@@ -74,11 +76,18 @@ export function hasOurCode(error: GraphQLError): boolean {
 /** INVALID_ARGUMENT for a query that breaks a rule of GraphQL, as graphql-js found it. */
 export function withReason(error: GraphQLError, reason: string, fields?: readonly FieldViolation[]): GraphQLError {
   if (hasOurCode(error)) return error;
-  return relocated(error, error.message, {
+  return relocated(error, shortened(error.message), {
     code: "INVALID_ARGUMENT",
     reason,
     ...(fields && { details: { errors: fields } }),
   });
+}
+
+/** graphql-js quotes the value it refuses, however long that is. */
+export function shortened(message: string): string {
+  return message.length <= MAX_MESSAGE_CHARACTERS
+    ? message
+    : `${message.slice(0, MAX_MESSAGE_CHARACTERS).toWellFormed()}…`;
 }
 
 /** Another error at the same place of the query and the answer. */

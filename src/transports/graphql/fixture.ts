@@ -9,6 +9,7 @@ import { json } from "../../core/json.ts";
 import { type AnyOperation, operation, serverStream } from "../../core/operation.ts";
 import { ANONYMOUS, type Principal } from "../../core/principal.ts";
 import { instant, message, namespaceField, text } from "../../core/schema.ts";
+import { guardEdges, mayFollow } from "../../interceptors/guard-edges.ts";
 import { parseInput } from "../../interceptors/violations.ts";
 import { createGraphqlTransport, type GraphqlTransport } from "./graphql-transport.ts";
 import type { GraphqlTransportOptions } from "./options.ts";
@@ -21,10 +22,10 @@ const Dog = message("Dog", "A dog.", {
   legs: z.int().describe("How many legs it has."),
   born: instant("When it was born."),
   tricks: json("What it can do.").optional(),
-  chip: z.string().optional().meta({ visibleTo: "chips.read", description: "The number of its chip." }),
 });
 const Owner = message("Owner", "Somebody who has dogs.", {
   name: z.string().describe("What they are called."),
+  phone: text(20).optional().meta({ visibleTo: "phones.read", description: "Where to reach them." }),
   namespace: namespaceField,
 });
 const Toy = message("Toy", "Keeps it busy.", { type: z.literal("TOY"), colour: text(20) });
@@ -96,7 +97,6 @@ export const OPERATIONS: readonly AnyOperation[] = [
         legs: 4_000_000_000,
         born: "2020-01-01T00:00:00.000Z",
         tricks: { sit: [null, index] },
-        chip: `chip-${index}`,
       })),
     }),
   }),
@@ -149,7 +149,6 @@ export const EDGES: readonly AnyEdge[] = [
     field: "owner",
     description: "Whose dog it is.",
     returns: "Owner",
-    schema: z.strictObject({}),
     schema: Owner,
     permission: "owners.read",
     load: (services: FixtureServices, parents) => services.ownersOf(parents as never),
@@ -159,6 +158,7 @@ export const EDGES: readonly AnyEdge[] = [
 const KEYS: Record<string, readonly string[]> = {
   "Bearer all": ["*"],
   "Bearer dogs": ["dogs.read"],
+  "Bearer owners": ["dogs.read", "owners.read"],
 };
 
 export async function authenticate(authorization: string | undefined): Promise<Principal> {
@@ -225,7 +225,8 @@ export async function startFixture(
   const logger = { error: log, warn: log, info: log, debug: log } as unknown as GraphqlTransportOptions["logger"];
   const whole: FixtureServices = {
     bark: async function* () {},
-    ownersOf: async (dogs) => dogs.map(({ name, namespace }) => ({ name: `owner of ${name}`, namespace })),
+    ownersOf: async (dogs) =>
+      dogs.map(({ name, namespace }) => ({ name: `owner of ${name}`, namespace, phone: "555" })),
     ping: () => {},
     ...services,
   };
@@ -234,7 +235,8 @@ export async function startFixture(
     port: 0,
     sdl: emitGraphql(buildModel(OPERATIONS), EDGES),
     operations: OPERATIONS,
-    edges: EDGES,
+    edges: guardEdges(EDGES),
+    mayRead: mayFollow,
     services: whole,
     dispatcher: createFixtureDispatcher(whole, calls),
     authenticate,

@@ -9,7 +9,6 @@ import { createHttpHandler, ENDPOINT } from "./http-handler.ts";
 import { createIntrospectionGuard } from "./introspection.ts";
 import { DEFAULT_GRAPHQL_LIMITS, type GraphqlLimits } from "./limits.ts";
 import type { GraphqlTransportOptions } from "./options.ts";
-import { mayReadByGrants } from "./relations.ts";
 import { createExecutableSchema } from "./schema.ts";
 import { createSocketServer, type SocketServer } from "./socket-server.ts";
 
@@ -45,7 +44,6 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
   const relations = new Set(options.edges.map(({ type, field }) => `${type}.${field}`));
   const schema = createExecutableSchema({
     ...options,
-    mayRead: options.mayRead ?? mayReadByGrants,
     onUnexpected: (error, { requestId }) => logger.error({ err: error.cause, requestId }, "a relation failed"),
   });
   const engine = createEngine({

@@ -14,7 +14,9 @@ beforeAll(async () => {
       async ownersOf(dogs) {
         ownerBatches.push(dogs.length);
         return dogs.map(({ name, namespace }) =>
-          name === "dog-1" ? new AppError("NOT_FOUND", "OWNER_LOST", "It ran away.") : { name, namespace },
+          name === "dog-1"
+            ? new AppError("NOT_FOUND", "OWNER_LOST", "It ran away.")
+            : { name, namespace, phone: "555" },
         );
       },
     },
@@ -125,6 +127,8 @@ describe("GraphQL over HTTP", () => {
       reason: "INVALID_ARGUMENT",
       details: { errors: [{ field: "present.bone.weight" }] },
     });
+    const long = await fixture.post(query, { variables: { given: { ...given, dog: Array(5_000).fill(7) } } });
+    expect(JSON.stringify(long.body).length).toBeLessThan(5_000);
     const missing = await fixture.post("query ($n: String!) { listDogs(namespace: $n) { dogs { name } } }");
     expect(missing.body.errors[0].extensions.details.errors[0].field).toBe("namespace");
   });
@@ -181,16 +185,22 @@ describe("GraphQL over HTTP", () => {
     ]);
   });
 
-  it("checks the permission of relations and of single fields", async () => {
+  it("checks the permission of relations and of the fields they answer with", async () => {
     ownerBatches.length = 0;
-    const { body } = await fixture.post(
-      '{ listDogs(namespace: "kennel", pageSize: 1) { dogs { name chip owner { name } } } }',
-      {},
-      { authorization: "Bearer dogs" },
-    );
-    expect(body.data.listDogs.dogs).toEqual([{ name: "dog-0", chip: null, owner: null }]);
+    const ask = (authorization: string) =>
+      fixture.post(
+        '{ listDogs(namespace: "kennel", pageSize: 1) { dogs { name owner { name phone } } } }',
+        {},
+        { authorization },
+      );
+    const dogOf = async (authorization: string) => (await ask(authorization)).body.data.listDogs.dogs[0];
+    expect(await dogOf("Bearer all")).toEqual({ name: "dog-0", owner: { name: "dog-0", phone: "555" } });
+    expect(await dogOf("Bearer owners")).toEqual({ name: "dog-0", owner: { name: "dog-0", phone: null } });
+    expect(ownerBatches).toEqual([1, 1]);
+    const { body } = await ask("Bearer dogs");
+    expect(body.data.listDogs.dogs).toEqual([{ name: "dog-0", owner: null }]);
     expect(body.errors[0].extensions).toMatchObject({ code: "PERMISSION_DENIED", reason: "PERMISSION_DENIED" });
-    expect(ownerBatches).toEqual([]);
+    expect(ownerBatches).toEqual([1, 1]);
   });
 
   it("masks bugs and writes them to the log", async () => {

@@ -88,7 +88,8 @@ export function createHttpHandler(options: HttpHandlerOptions) {
     if (answerType === EVENT_STREAM_TYPE) {
       const stream = openEventStream(response, headers, limits.heartbeatMs);
       void stream.next(result, undefined);
-      return stream.complete();
+      stream.complete();
+      return;
     }
     sendJson(response, statusOf(result, answerType), answerType, result, headers);
   }

@@ -21,7 +21,10 @@ export interface GraphqlTransportOptions {
   /** The text of schema/schema.graphql. */
   readonly sdl: string;
   readonly operations: readonly AnyOperation[];
+  /** Guarded: what a caller may not see is already taken out of what they load. */
   readonly edges: readonly AnyEdge[];
+  /** Whether a caller may follow a relation. */
+  readonly mayRead: MayRead;
   /** Handed to edges as it is. */
   readonly services: unknown;
   readonly dispatcher: Dispatcher;
@@ -32,8 +35,6 @@ export interface GraphqlTransportOptions {
   /** Whether browsers get GraphiQL at the endpoint. */
   readonly graphiql: boolean;
   readonly limits?: Partial<GraphqlLimits> | undefined;
-  /** Whether a caller may follow a relation; its grants decide by default. */
-  readonly mayRead?: MayRead | undefined;
   /** Envelop and yoga plugins around execution. */
   readonly plugins?: readonly Plugin[] | undefined;
   /** Certificate and key, and a `ca` with `requestCert` for mTLS. Without it the server speaks plain HTTP. */

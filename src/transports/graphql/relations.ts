@@ -3,7 +3,6 @@ import type { GraphQLFieldResolver } from "graphql";
 import type { Call } from "../../core/call.ts";
 import type { AnyEdge } from "../../core/edge.ts";
 import { AppError, toAppError } from "../../core/errors.ts";
-import { isPermitted } from "../../core/principal.ts";
 import { callAbove, type GraphqlContext } from "./context.ts";
 import { toGraphqlError } from "./errors.ts";
 import type { ReadInput } from "./inputs.ts";
@@ -11,13 +10,8 @@ import type { ReadInput } from "./inputs.ts";
 /** Beyond this the batch is split, so that no statement grows without bound. */
 const MAX_PARENTS_PER_BATCH = 1_000;
 
-/** Whether the caller of `call` may do `permission` in `namespace`. */
+/** Whether the caller of `call` may do `permission` in the namespace of a relation's parent. */
 export type MayRead = (call: Call, permission: string, namespace: string) => boolean;
-
-/** Grants alone decide, and a namespace without isolation is open to every authenticated reader of it. */
-export const mayReadByGrants: MayRead = (call, permission, namespace) =>
-  isPermitted(call.principal, permission, namespace) ||
-  (call.principal.kind !== "ANONYMOUS" && call.namespace?.isolation === "NONE" && call.namespace.name === namespace);
 
 /**
  * Resolves a relation for all parents of a request at once. There is one loader for each edge and

@@ -7,7 +7,7 @@ import {
   isUnionType,
 } from "graphql";
 import { buildModel } from "../../contract/build-model.ts";
-import type { MessageModel, UnionModel } from "../../contract/model.ts";
+import type { UnionModel } from "../../contract/model.ts";
 import { splitGraphqlName } from "../../contract/names.ts";
 import type { Call } from "../../core/call.ts";
 import type { AnyEdge } from "../../core/edge.ts";
@@ -15,7 +15,7 @@ import type { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { AnyOperation, ServerStreamOperation, UnaryOperation } from "../../core/operation.ts";
 import { callStream } from "./call-stream.ts";
-import { callAbove, type GraphqlContext, openCall } from "./context.ts";
+import { type GraphqlContext, openCall } from "./context.ts";
 import { toGraphqlError } from "./errors.ts";
 import { createInputReaders, type ReadInput } from "./inputs.ts";
 import { createRelationResolver, type MayRead } from "./relations.ts";
@@ -55,7 +55,6 @@ export function createExecutableSchema(options: SchemaOptions): GraphQLSchema {
     if (operation.kind === "unary") resolveByCall(field, operation, readInput, options.dispatcher);
     else resolveByStream(field, operation, readInput, options.dispatcher);
   }
-  restrictFields(schema, model.messages.values(), options.mayRead);
   for (const edge of options.edges) {
     const parent = schema.getType(edge.type);
     const field = fieldOf(isObjectType(parent) ? parent : undefined, edge.field, `${edge.type}.${edge.field}`);
@@ -112,26 +111,6 @@ function resolveByStream(
     if (cursor) context.cursor = (event as Record<string, string | undefined>)[cursor.output];
     return event;
   };
-}
-
-/**
- * Fields that only some may see are null for the others. The dispatcher leaves them out of what an
- * operation answers; this covers what came over a relation, too.
- */
-function restrictFields(schema: GraphQLSchema, messages: Iterable<MessageModel>, mayRead: MayRead): void {
-  for (const message of messages) {
-    const type = schema.getType(message.id);
-    if (!isObjectType(type)) continue;
-    for (const { name, visibleTo } of message.fields) {
-      const field = visibleTo === undefined ? undefined : type.getFields()[name];
-      if (!field) continue;
-      field.resolve = (parent: Record<string, unknown>, _args, context: GraphqlContext, info) => {
-        const call = callAbove(context, info);
-        const namespace = typeof parent.namespace === "string" ? parent.namespace : (call.namespace?.name ?? "");
-        return mayRead(call, visibleTo!, namespace) ? parent[name] : null;
-      };
-    }
-  }
 }
 
 /** A union's member is found through its discriminator, as everywhere else. */

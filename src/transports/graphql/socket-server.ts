@@ -102,7 +102,10 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     isBinary: boolean,
     listener: (text: string) => Promise<void>,
   ): void {
-    if (isBinary) return socket.close(CloseCode.BadRequest, "Invalid message received");
+    if (isBinary) {
+      socket.close(CloseCode.BadRequest, "Invalid message received");
+      return;
+    }
     listener(String(data)).catch((err: unknown) => {
       // A message of a type that only servers send; every other failure is ours.
       if (err instanceof Error && err.message.startsWith("Unexpected message of type")) {

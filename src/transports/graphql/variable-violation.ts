@@ -1,6 +1,8 @@
 import { type ASTNode, type GraphQLError, Kind, type OperationDefinitionNode, visit } from "graphql";
 import type { FieldViolation } from "../../core/errors.ts";
+import { shortened } from "./errors.ts";
 
+const MAX_FIELD_CHARACTERS = 200;
 const WRONG_PART = /^Variable "\$(\w+)" got invalid value .* at "\w+((?:\.\w+|\[\d+\])*)"; (.*)$/s;
 const WRONG_WHOLE = /^Variable "\$(\w+)" got invalid value .*?; (.*)$/s;
 const WRONG_NULL = /^Variable "\$(\w+)" of (?:required|non-null) type .*$/s;
@@ -19,7 +21,7 @@ export function variableViolation(error: GraphQLError, operation: OperationDefin
   const place = placeOfVariable(found[1]!, operation);
   const inner = UNKNOWN_FIELD.exec(message)?.[1] ?? MISSING_FIELD.exec(message)?.[1];
   const field = `${place}${below}${inner ? `.${inner}` : ""}`.replace(/^\./, "");
-  return { field, message };
+  return { field: field.slice(0, MAX_FIELD_CHARACTERS), message: shortened(message) };
 }
 
 /** Where the variable is used first, without the wrapper argument `input`. */

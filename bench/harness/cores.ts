@@ -1,0 +1,64 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+
+/** Which core each side gets, as `taskset -c` writes them. */
+export interface Cores {
+  /** The gateway or the bare library. */
+  readonly server: string;
+  /** This process, which makes the load. */
+  readonly load: string;
+  /** What nobody pins: Postgres, Redis. */
+  readonly all: string;
+}
+
+/** The first two cores this process may use; undefined where there is no second one or no taskset. */
+export function chooseCores(): Cores | undefined {
+  if (process.platform !== "linux") return undefined;
+  try {
+    execFileSync("taskset", ["--version"], { stdio: "ignore" });
+    const all = /Cpus_allowed_list:\s*(\S+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1] ?? "";
+    const [server, load] = listCores(all);
+    if (server === undefined || load === undefined) return undefined;
+    return { server: String(server), load: String(load), all };
+  } catch {
+    return undefined;
+  }
+}
+
+/** `0-2,5` → 0, 1, 2, 5 */
+function listCores(list: string): number[] {
+  return list.split(",").flatMap((range) => {
+    const [first = Number.NaN, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, index) => first + index);
+  });
+}
+
+/** Moves this process with all its threads; what it starts from now on inherits that. */
+export function pinThisProcess(core: string): void {
+  execFileSync("taskset", ["-a", "-c", "-p", core, String(process.pid)], { stdio: "ignore" });
+}
+
+/** Linux counts CPU time in hundredths of a second, whatever the kernel's own tick is. */
+const CLOCK_TICKS_PER_SECOND = 100;
+
+/** The CPU time a process has used in all its threads; undefined where there is no /proc. */
+export function readCpuSeconds(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The memory of a process that is in RAM; undefined where there is no /proc. */
+export function readResidentMegabytes(pid: number): number | undefined {
+  try {
+    const kilobytes = /VmRSS:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) / 1024;
+  } catch {
+    return undefined;
+  }
+}
