@@ -1,0 +1,2 @@
+import type { Case } from "../harness/bench.ts";
+export const singleTasksCase: Case = { name: "single-tasks", run: async () => [] };

@@ -1,0 +1,2 @@
+import type { Case } from "../harness/bench.ts";
+export const wakeUpCase: Case = { name: "wake-up", run: async () => [] };
