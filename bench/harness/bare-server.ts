@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import type { BareSettings } from "../bare/settings.ts";
 import type { Bench } from "./bench.ts";
-import { parseReadyLine, startChild } from "./child.ts";
+import { PRODUCTION, parseReadyLine, startChild } from "./child.ts";
 
 export interface BareServer {
   readonly pid: number;
@@ -18,6 +18,7 @@ export async function startBareServer(
   const child = await startChild<{ port: number }>({
     command: process.execPath,
     args: [fileURLToPath(new URL(`../bare/${protocol}.ts`, import.meta.url)), JSON.stringify(settings)],
+    env: PRODUCTION,
     ready: parseReadyLine,
     cores: bench.cores?.server,
   });

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Bench } from "./bench.ts";
-import { type Child, startChild } from "./child.ts";
+import { type Child, PRODUCTION, startChild } from "./child.ts";
 
 export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 /** Any free port for each protocol. */
@@ -76,7 +76,7 @@ export function launchGateway({ dir, cores, env = {}, nodeArgs = [] }: LaunchOpt
     command: process.execPath,
     args: [...nodeArgs, MAIN],
     cwd: dir,
-    env: { ...FREE_PORTS, ...env },
+    env: { ...PRODUCTION, ...FREE_PORTS, ...env },
     ready: parseReadyLog,
     cores,
   });

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
 import type { Bench } from "../harness/bench.ts";
-import { startChild } from "../harness/child.ts";
+import { PRODUCTION, startChild } from "../harness/child.ts";
 
 /** A rival's workers, in a process on the core where the gateway works otherwise. */
 export interface WorkerProcess {
@@ -15,6 +15,7 @@ export async function startWorkerProcess(bench: Bench, file: string, url: string
   const child = await startChild<true>({
     command: process.execPath,
     args: [fileURLToPath(new URL(file, import.meta.url)), url],
+    env: PRODUCTION,
     ready: (line) => (line === "ready" ? true : undefined),
     cores: bench.cores?.server,
   });

@@ -128,7 +128,9 @@ test("a namespace of others looks like one that is not there, and a missing perm
 test("isolation NONE lets every caller read and nothing more", async () => {
   const open = await fixture.createNamespace("NONE");
   const { secret } = await fixture.createKey("default", "worker");
-  expect(await fixture.unary(getNamespace, { namespace: open }, fixture.call(secret))).toMatchObject({ namespace: { name: open } });
+  expect(await fixture.unary(getNamespace, { namespace: open }, fixture.call(secret))).toMatchObject({
+    namespace: { name: open },
+  });
   for (const denied of [listApiKeys, deleteNamespace]) {
     expect(await failure(fixture.unary(denied, { namespace: open }, fixture.call(secret)))).toMatchObject({
       code: "PERMISSION_DENIED",

@@ -140,12 +140,3 @@ export async function countBothWays(database: Database) {
   );
   return { counters, rows };
 }
-
-/** How many statements of other connections wait for a lock: a test's sign that they have got that far. */
-export async function blockedStatements(database: Database): Promise<number> {
-  const { rows } = await database.query<{ count: number }>(
-    "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'",
-    [],
-  );
-  return rows[0]!.count;
-}

@@ -1,9 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/platform/postgres/database.ts";
-import { eventually } from "../support/eventually.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
 import {
-  blockedStatements,
   callWith,
   countBothWays,
   createTasksFixture,
@@ -262,19 +260,5 @@ describe.each(databaseEngines)("enqueueing, order and limits on $name", (engine)
   test("maxStorageMb is never passed by enqueues at once", async () => {
     const big = { payload: "x".repeat(250_000) };
     expect(await enqueueByMany(12, [big], { maxStorageMb: 1 })).toBe(4);
-  });
-
-  test.runIf(engine.name === "Postgres")("an enqueue waits for one that was not committed under its key", async () => {
-    const { promise: commit, resolve: letCommit } = Promise.withResolvers<void>();
-    const [id] = await gateway.enqueueBatch([{ idempotencyKey: "k" }]);
-    const deleting = database.transaction(async (transaction) => {
-      await transaction.query("SELECT 1 FROM tasks WHERE id = $1::uuid FOR UPDATE", [id]);
-      await commit;
-    });
-    const cancelling = gateway.tasks.cancel(NAMESPACE, id!, undefined);
-    await eventually("the cancel waits for the row", async () => (await blockedStatements(database)) > 0);
-    letCommit();
-    await deleting;
-    expect((await cancelling).state).toBe("CANCELLED");
   });
 });

@@ -1,5 +1,5 @@
 import { splitRestRoute, takesBody } from "../../src/contract/names.ts";
-import { STATUS_BY_CODE } from "../../src/transports/rest/status.ts";
+import { STATUS_BY_CODE } from "../../src/transports/http/status.ts";
 import {
   createHttpAgent,
   type HttpAnswer,

@@ -1,7 +1,8 @@
 import type { OutgoingHttpHeaders } from "node:http";
 import type { ExecutionResult, GraphQLError } from "graphql";
+import { STATUS_BY_CODE } from "../http/status.ts";
 import type { GraphqlContext } from "./context.ts";
-import { type ErrorExtensions, STATUS_BY_CODE, toWireError, type WireError } from "./errors.ts";
+import { type ErrorExtensions, toWireError, type WireError } from "./errors.ts";
 import { GRAPHQL_TYPE } from "./media-type.ts";
 
 /** A result as it goes over the wire. */

@@ -2,23 +2,16 @@ import type DataLoader from "dataloader";
 import type { GraphQLResolveInfo } from "graphql";
 import { Call } from "../../core/call.ts";
 import type { AppError } from "../../core/errors.ts";
+import type { RequestFacts } from "../http/request-facts.ts";
 
 /** What the headers of a request, or the first message of a socket, say about every call made in it. */
-export interface RequestFacts {
+export interface GraphqlFacts extends RequestFacts {
   readonly requestId: string;
-  readonly authorization: string | undefined;
-  readonly idempotencyKey: string | undefined;
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
-  readonly timeoutMs: number | undefined;
-  readonly peer: string | undefined;
-  /** The cursor after which an event stream goes on. */
-  readonly lastEventId?: string | undefined;
 }
 
 /** One GraphQL request while it is executed. */
 export interface GraphqlContext {
-  readonly facts: RequestFacts;
+  readonly facts: GraphqlFacts;
   /** The calls of this request by response name; each top-level field is one. */
   readonly calls: Map<string, Call>;
   readonly loaders: Map<unknown, DataLoader<object, unknown>>;
@@ -29,7 +22,7 @@ export interface GraphqlContext {
   abortReason: AppError | undefined;
 }
 
-export function createContext(facts: RequestFacts): GraphqlContext {
+export function createContext(facts: GraphqlFacts): GraphqlContext {
   return {
     facts,
     calls: new Map(),
@@ -61,7 +54,7 @@ export function openCall(context: GraphqlContext, info: GraphQLResolveInfo): Cal
 }
 
 /** A request with several mutations has one key; the response name tells their records apart. */
-function idempotencyKeyOf(facts: RequestFacts, name: string, info: GraphQLResolveInfo): string | undefined {
+function idempotencyKeyOf(facts: GraphqlFacts, name: string, info: GraphQLResolveInfo): string | undefined {
   if (facts.idempotencyKey === undefined) return undefined;
   const { selections } = info.operation.selectionSet;
   const isOnlyOne = selections.length === 1 && selections[0]!.kind === "Field";

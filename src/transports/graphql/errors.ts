@@ -1,22 +1,6 @@
 import { GraphQLError } from "graphql";
 import { AppError, type ErrorCode, type FieldViolation, toAppError } from "../../core/errors.ts";
-
-/** The HTTP status of a request that was refused before it was executed, where the media type allows one. */
-export const STATUS_BY_CODE: Record<ErrorCode, number> = {
-  CANCELLED: 499,
-  INVALID_ARGUMENT: 400,
-  DEADLINE_EXCEEDED: 504,
-  NOT_FOUND: 404,
-  ALREADY_EXISTS: 409,
-  PERMISSION_DENIED: 403,
-  RESOURCE_EXHAUSTED: 429,
-  FAILED_PRECONDITION: 400,
-  ABORTED: 409,
-  UNIMPLEMENTED: 501,
-  INTERNAL: 500,
-  UNAVAILABLE: 503,
-  UNAUTHENTICATED: 401,
-};
+import { STATUS_BY_CODE } from "../http/status.ts";
 
 const MAX_MESSAGE_CHARACTERS = 400;
 

@@ -1,8 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
-import { AppError } from "../../core/errors.ts";
 import type { Component } from "../../core/lifecycle.ts";
+import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
 import { type ActiveRequests, createActiveRequests } from "./active-requests.ts";
 import { createEngine } from "./engine.ts";
 import { createHttpHandler, ENDPOINT } from "./http-handler.ts";
@@ -12,16 +11,9 @@ import type { GraphqlTransportOptions } from "./options.ts";
 import { createExecutableSchema } from "./schema.ts";
 import { createSocketServer, type SocketServer } from "./socket-server.ts";
 
-export interface GraphqlAddress {
-  readonly host: string;
-  readonly port: number;
-  /** Where GraphQL is, GraphiQL included. */
-  readonly url: string;
-}
-
 export interface GraphqlTransport extends Component {
   /** Where it listens; the port is the real one once it has started. */
-  readonly address: GraphqlAddress;
+  readonly address: HttpAddress;
 }
 
 const HTTP_SERVER_OPTIONS = {
@@ -73,14 +65,10 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
   return {
     name: "graphql",
     get address() {
-      const bound = server.address() as AddressInfo | null;
-      const port = bound?.port ?? options.port;
-      const { host } = options;
-      const name = host.includes(":") ? `[${host}]` : host;
-      return { host, port, url: `${options.tls ? "https" : "http"}://${name}:${port}${ENDPOINT}` };
+      return addressOf(server, options.host, options.port, options.tls !== undefined, ENDPOINT);
     },
     start() {
-      started ??= listen(server, options.host, options.port);
+      started ??= listen(server, "GraphQL", options.host, options.port);
       return started;
     },
     stop(deadlineMs) {
@@ -97,23 +85,6 @@ function createHttpServer({ tls }: GraphqlTransportOptions, handler: RequestList
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(SILENT_CONNECTION_MS);
   return server;
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error & { code?: string }) => {
-      const isTaken = error.code === "EADDRINUSE";
-      const message = isTaken
-        ? `Port ${port} on ${host} is in use. Stop what listens there, or set TARL_GRAPHQL_PORT to another.`
-        : `The GraphQL server cannot listen on ${host}:${port}: ${error.message}`;
-      reject(new AppError("UNAVAILABLE", isTaken ? "PORT_IN_USE" : "LISTEN_FAILED", message, { cause: error }));
-    };
-    server.once("error", onError);
-    server.listen(port, host, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
 }
 
 /** Ends streams at once with an error that says so, lets the rest finish until the deadline, then cuts what is left. */

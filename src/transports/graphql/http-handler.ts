@@ -1,19 +1,22 @@
+import { randomUUID } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { type AppError, toAppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readRequestId } from "../http/request-facts.ts";
+import { STATUS_BY_CODE } from "../http/status.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import { answerHeaders, refusal, retryAfterSeconds, statusOf, toWireResult, type WireResult } from "./answer.ts";
 import { abortContext, createContext, type GraphqlContext } from "./context.ts";
 import { type Engine, isRefused, type PreparedQuery } from "./engine.ts";
-import { STATUS_BY_CODE, toGraphqlError } from "./errors.ts";
+import { toGraphqlError } from "./errors.ts";
 import { openEventStream, sendSubscription } from "./event-stream.ts";
 import { createGraphiqlPage, wantsPage } from "./graphiql.ts";
-import { HttpError } from "./http-error.ts";
+import { readGraphqlFacts } from "./graphql-facts.ts";
 import { type HttpParams, parseBody, parseSearch, readBody } from "./http-params.ts";
 import type { IntrospectionGuard } from "./introspection.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import { type AnswerType, checkContentType, EVENT_STREAM_TYPE, JSON_TYPE, negotiate } from "./media-type.ts";
-import { readFacts, requestIdOf } from "./request-facts.ts";
 
 export const ENDPOINT = "/graphql";
 
@@ -37,7 +40,7 @@ export function createHttpHandler(options: HttpHandlerOptions) {
     if (request.method !== "POST" && request.method !== "GET") throw methodNotAllowed("GET, POST");
     const answerType = negotiate(request.headers.accept);
     const params = await readParams(request);
-    const context = createContext(readFacts(request, requestId, params.extensions));
+    const context = createContext(readGraphqlFacts(request, requestId, params.extensions));
     const prepared = engine.prepare(params);
     if (isRefused(prepared)) {
       return send(response, answerType, refusal(prepared, requestId), context);
@@ -119,7 +122,7 @@ export function createHttpHandler(options: HttpHandlerOptions) {
   }
 
   return (request: IncomingMessage, response: ServerResponse): void => {
-    const requestId = requestIdOf(request);
+    const requestId = readRequestId(request) ?? randomUUID();
     handle(request, response, requestId).catch((error) => sendError(response, error, requestId));
   };
 }

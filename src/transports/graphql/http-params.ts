@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
+import { badParameter, bodyTooLarge, HttpError } from "../http/http-error.ts";
 import type { GraphqlParams } from "./engine.ts";
-import { badParameter, HttpError } from "./http-error.ts";
 
 export interface HttpParams extends GraphqlParams {
   readonly extensions?: Readonly<Record<string, unknown>> | null | undefined;
@@ -27,16 +27,6 @@ export function readBody(request: IncomingMessage, maxBytes: number): Promise<st
     request.on("end", () => resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString("utf8")));
     request.on("error", () => reject(new HttpError(400, "CANCELLED", "CLIENT_CLOSED", "The request was cut off.")));
   });
-}
-
-function bodyTooLarge(maxBytes: number): HttpError {
-  return new HttpError(
-    413,
-    "RESOURCE_EXHAUSTED",
-    "BODY_TOO_LARGE",
-    `The request body is larger than ${maxBytes} bytes. Send less at once, e.g. smaller batches.`,
-    { headers: { Connection: "close" } },
-  );
 }
 
 /** The parameters in a JSON body. */

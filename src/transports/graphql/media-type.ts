@@ -1,4 +1,4 @@
-import { HttpError } from "./http-error.ts";
+import { HttpError } from "../http/http-error.ts";
 
 export const JSON_TYPE = "application/json";
 export const GRAPHQL_TYPE = "application/graphql-response+json";

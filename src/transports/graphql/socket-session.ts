@@ -5,13 +5,13 @@ import { AppError, toAppError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import { toWireResult } from "./answer.ts";
-import { createContext, type GraphqlContext, type RequestFacts } from "./context.ts";
+import { createContext, type GraphqlContext, type GraphqlFacts } from "./context.ts";
 import { type Engine, isRefused, type PreparedQuery } from "./engine.ts";
 import { toGraphqlError, toWireError } from "./errors.ts";
+import { extensionKey } from "./graphql-facts.ts";
 import type { IntrospectionGuard } from "./introspection.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import type { GraphqlTransportOptions } from "./options.ts";
-import { readIdempotencyKey } from "./request-facts.ts";
 
 /** What is known of one WebSocket. */
 export interface SocketSession {
@@ -71,7 +71,7 @@ export function createSocketHooks(
     async onSubscribe(ctx, id, payload) {
       const session = ctx.extra;
       if (isFull(ctx, limits)) return [tooManyOperations(limits)];
-      let facts: RequestFacts;
+      let facts: GraphqlFacts;
       try {
         facts = factsOf(session, payload.extensions);
       } catch (error) {
@@ -121,15 +121,16 @@ function withoutWrapper(error: GraphQLError): GraphQLError {
   return error.originalError ? toGraphqlError(error.originalError) : error;
 }
 
-function factsOf(session: SocketSession, extensions: Record<string, unknown> | null | undefined): RequestFacts {
+function factsOf(session: SocketSession, extensions: Record<string, unknown> | null | undefined): GraphqlFacts {
   return {
     requestId: randomUUID(),
     authorization: session.authorization,
-    idempotencyKey: readIdempotencyKey(undefined, extensions),
+    idempotencyKey: extensionKey(extensions),
     traceparent: textOf(extensions?.traceparent),
     tracestate: textOf(extensions?.tracestate),
     timeoutMs: undefined,
     peer: session.peer,
+    lastEventId: undefined,
   };
 }
 

@@ -1,10 +1,10 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Call } from "../../core/call.ts";
 import { toAppError } from "../../core/errors.ts";
+import { HttpError } from "../http/http-error.ts";
+import { readRequestId } from "../http/request-facts.ts";
 import { hasBody } from "./body.ts";
 import type { RestContext } from "./context.ts";
-import { HttpError } from "./http-error.ts";
-import { readRequestId } from "./incoming.ts";
 import { PROBLEM_TYPE, type Problem, toProblem } from "./problem.ts";
 
 const ETAG = /^[\x21\x23-\x7e]{1,256}$/;

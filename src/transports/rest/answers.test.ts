@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ERROR_CODES } from "../../core/errors.ts";
-import { STATUS_BY_CODE } from "./status.ts";
+import { STATUS_BY_CODE } from "../http/status.ts";
 import { type RestFixture, startFixture } from "./test-fixture.ts";
 
 const THINGS = "/v1/namespaces/a/things";

@@ -1,8 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AppError, invalidArgument } from "../../core/errors.ts";
-import { bodyTooLarge, unsupportedMediaType } from "./http-error.ts";
+import { bodyTooLarge } from "../http/http-error.ts";
 import { findJsonSyntaxError } from "./json-syntax.ts";
+import { unsupportedMediaType } from "./refusals.ts";
 
 const JSON_TYPE = /^application\/json *(?:; *charset *= *"?utf-8"? *)?$/i;
 

@@ -1,6 +1,6 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { HttpError } from "./http-error.ts";
+import { HttpError } from "../http/http-error.ts";
 import { PROBLEM_TYPE, toProblem } from "./problem.ts";
 
 function refusalOf(errorCode: string | undefined): HttpError {

@@ -1,6 +1,6 @@
 import { preferredType } from "./accept.ts";
-import { notAcceptable } from "./http-error.ts";
 import type { Problem } from "./problem.ts";
+import { notAcceptable } from "./refusals.ts";
 
 export type EndReason = "COMPLETED" | "GATEWAY_DRAINING";
 

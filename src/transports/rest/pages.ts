@@ -4,8 +4,8 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import { sendProblem } from "./answer.ts";
 import { hasBody } from "./body.ts";
 import type { RestContext } from "./context.ts";
-import { methodNotAllowed, noSuchPath } from "./http-error.ts";
 import { DOCS_PAGE, DOCS_SCRIPT, LANDING_PAGE, PAGE_POLICY } from "./page-texts.ts";
+import { methodNotAllowed, noSuchPath } from "./refusals.ts";
 
 /** What the probes answer; `checks` says more to a person, e.g. `{ database: "ok" }`. */
 export interface Health {

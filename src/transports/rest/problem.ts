@@ -1,6 +1,7 @@
 import type { AppError, FieldViolation, QuotaViolation } from "../../core/errors.ts";
-import { HttpError } from "./http-error.ts";
-import { STATUS_BY_CODE, TITLE_BY_CODE } from "./status.ts";
+import { HttpError } from "../http/http-error.ts";
+import { STATUS_BY_CODE } from "../http/status.ts";
+import { TITLE_BY_CODE } from "./titles.ts";
 
 export const PROBLEM_TYPE = "application/problem+json";
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { answerHeaders, sendProblem } from "./answer.ts";
 import type { RestContext } from "./context.ts";
-import { methodNotAllowed, urlTooLong } from "./http-error.ts";
+import { methodNotAllowed, urlTooLong } from "./refusals.ts";
 import type { Route } from "./route.ts";
 import type { RouteTable } from "./route-table.ts";
 import { serveOperation } from "./serve-operation.ts";

@@ -1,12 +1,13 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
 import { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { IdGenerator } from "../../core/ids.ts";
 import type { Component } from "../../core/lifecycle.ts";
 import type { AnyOperation } from "../../core/operation.ts";
+import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
 import { answerClientError } from "./client-error.ts";
 import type { RestContext, RestLogger } from "./context.ts";
 import { createCorsPolicy } from "./cors.ts";
@@ -30,15 +31,9 @@ export interface RestTransportOptions extends PageOptions {
   readonly tls?: TlsOptions | undefined;
 }
 
-export interface RestAddress {
-  readonly host: string;
-  readonly port: number;
-  readonly url: string;
-}
-
 export interface RestTransport extends Component {
   /** Where it listens; the port is the real one once it has started. */
-  readonly address: RestAddress;
+  readonly address: HttpAddress;
 }
 
 const MAX_TIMEOUT_CHECK_MS = 5_000;
@@ -60,23 +55,6 @@ function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handl
   // The body is asked for where it is read, so that one that is refused anyway is never sent.
   server.on("checkContinue", handler);
   return server;
-}
-
-function listen(server: Server, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onError = (error: Error & { code?: string }) => {
-      const isTaken = error.code === "EADDRINUSE";
-      const message = isTaken
-        ? `Port ${port} on ${host} is in use. Stop what listens there, or set TARL_REST_PORT to another.`
-        : `The REST server cannot listen on ${host}:${port}: ${error.message}`;
-      reject(new AppError("UNAVAILABLE", isTaken ? "PORT_IN_USE" : "LISTEN_FAILED", message, { cause: error }));
-    };
-    server.once("error", onError);
-    server.listen(port, host, () => {
-      server.off("error", onError);
-      resolve();
-    });
-  });
 }
 
 /** Ends streams at once, lets requests finish until the deadline, then cuts what is left. */
@@ -124,15 +102,11 @@ export function createRestTransport(options: RestTransportOptions): RestTranspor
   return {
     name: "rest",
     get address() {
-      const bound = server.address() as AddressInfo | null;
-      const port = bound?.port ?? options.port;
-      const { host } = options;
-      const name = host.includes(":") ? `[${host}]` : host;
-      return { host, port, url: `${options.tls ? "https" : "http"}://${name}:${port}` };
+      return addressOf(server, options.host, options.port, options.tls !== undefined);
     },
     start() {
       // A gateway that was told to stop while it was starting must not open its door any more.
-      started ??= stopped ? Promise.resolve() : listen(server, options.host, options.port);
+      started ??= stopped ? Promise.resolve() : listen(server, "REST", options.host, options.port);
       return started;
     },
     stop(deadlineMs) {

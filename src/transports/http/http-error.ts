@@ -1,6 +1,6 @@
 import { AppError, type ErrorCode, type ErrorDetails } from "../../core/errors.ts";
 
-/** A request that is no GraphQL request at all; its status does not depend on the media type of the answer. */
+/** A refusal that HTTP has its own status for, e.g. 405 or 413; nothing beyond the HTTP transports sees one. */
 export class HttpError extends AppError {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
@@ -16,6 +16,16 @@ export class HttpError extends AppError {
     this.status = status;
     this.headers = options.headers ?? {};
   }
+}
+
+export function bodyTooLarge(maxBodyBytes: number): HttpError {
+  return new HttpError(
+    413,
+    "RESOURCE_EXHAUSTED",
+    "BODY_TOO_LARGE",
+    `The request body is larger than ${maxBodyBytes} bytes. Send less at once, e.g. smaller batches.`,
+    { headers: { Connection: "close" } },
+  );
 }
 
 /** 400 for a parameter or header that cannot be understood. */
