@@ -5,26 +5,14 @@ import type { Config } from "./config/config.ts";
 import { createGrpcCodec } from "./contract/grpc-codec.ts";
 import { checkOperations } from "./contract/registry.ts";
 import { type Clock, systemClock } from "./core/clock.ts";
-import { createIdGenerator, type IdGenerator } from "./core/ids.ts";
+import { createIdGenerator } from "./core/ids.ts";
 import type { Component } from "./core/lifecycle.ts";
 import type { Logger } from "./core/logger.ts";
-import { createLoop } from "./core/loop.ts";
-import {
-  createDispatcher,
-  createInterceptors,
-  createPostgresIdempotencyStore,
-  createRateLimiter,
-  type IdempotencyStore,
-  purgeIdempotencyOfNamespace,
-} from "./interceptors/index.ts";
+import { createDomains } from "./domains.ts";
 import { edges, operations } from "./operations.ts";
-import { createCallObserver } from "./platform/telemetry/call-observer.ts";
-import { createMetrics, type Metrics } from "./platform/telemetry/metrics.ts";
+import { createMetrics } from "./platform/telemetry/metrics.ts";
 import type { Tracing } from "./platform/telemetry/tracing.ts";
-import { createLeaseResourceStore, createLeaseService, createLeaseSweeper } from "./services/leases/index.ts";
-import { createSystemService } from "./services/system/index.ts";
-import { createTasksDomain, holdsTasks, purgeTasksOf, readDepths, readTaskUsage } from "./services/tasks/index.ts";
-import { type AdminKeyOptions, createAdminKey, createTenancy, ensureAdminKey } from "./services/tenancy/index.ts";
+import { type AdminKeyOptions, createAdminKey, ensureAdminKey } from "./services/tenancy/index.ts";
 import { openStores, type Stores } from "./stores.ts";
 import { createTransports, type Transports } from "./transports.ts";
 
@@ -41,10 +29,6 @@ export interface GatewayOptions {
   readonly tracing?: Tracing | undefined;
 }
 
-const MAX_QUEUES_IN_METRICS = 500;
-const PURGE_INTERVAL_MS = 60_000;
-const PURGE_BATCH = 1000;
-
 /** Opens the stores, builds everything on them, and answers the gateway, ready to be started. */
 export async function createGateway(config: Config, logger: Logger, options: GatewayOptions = {}): Promise<Gateway> {
   const { clock = systemClock, tracing } = options;
@@ -54,7 +38,7 @@ export async function createGateway(config: Config, logger: Logger, options: Gat
   const metrics = createMetrics({ logger, processMetrics: true });
   const stores = await openStores(config, clock, logger, tracing?.onQuery);
   try {
-    const parts = await buildDomains({ config, clock, ids, logger, metrics, tracing, stores, version });
+    const domains = await createDomains({ config, clock, ids, logger, metrics, tracing, stores, version });
     const madeAdminKey = await provideAdminKey(config, { database: stores.database, clock, ids });
     const transports = await createTransports({
       config,
@@ -64,12 +48,12 @@ export async function createGateway(config: Config, logger: Logger, options: Gat
       operations,
       edges,
       codec: createGrpcCodec(operations),
-      services: parts.services,
-      dispatcher: parts.dispatcher,
-      authenticator: parts.authenticator,
+      services: domains.services,
+      dispatcher: domains.dispatcher,
+      authenticator: domains.authenticator,
       ready: () => isReady(stores),
     });
-    return assemble({ ...parts, stores, transports, tracing, logger, madeAdminKey });
+    return assemble({ ...domains, stores, transports, tracing, logger, madeAdminKey });
   } catch (error) {
     await stores.close();
     throw error;
@@ -96,147 +80,6 @@ async function provideAdminKey(config: Config, options: AdminKeyOptions): Promis
   if (key === undefined || key === offered) return false;
   await writeAdminKeyFile(config.adminKeyFile, key);
   return true;
-}
-
-interface BuildOptions {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly ids: IdGenerator;
-  readonly logger: Logger;
-  readonly metrics: Metrics;
-  readonly tracing: Tracing | undefined;
-  readonly stores: Stores;
-  readonly version: string;
-}
-
-/** The services of all domains, and the onion around their operations. */
-async function buildDomains({ config, clock, ids, logger, metrics, tracing, stores, version }: BuildOptions) {
-  const { database, pubsub, leases: leaseStore } = stores;
-  const limiter = createRateLimiter(stores.slices, clock);
-  const leases = createLeaseService({
-    store: leaseStore,
-    resources: createLeaseResourceStore(database),
-    pubsub,
-    clock,
-  });
-  const tasks = await createTasksDomain({
-    database,
-    leases: leaseStore,
-    pubsub,
-    ids,
-    clock,
-    logger,
-    maxPayloadBytes: config.maxPayloadBytes,
-    retentionMs: config.taskRetentionMs,
-    eventRetentionMs: config.eventRetentionMs,
-  });
-  const tenancy = createTenancy({
-    database,
-    pubsub,
-    clock,
-    ids,
-    logger,
-    jwtIssuers: config.oidc ? [config.oidc] : [],
-    usageSources: [
-      (namespace) => readTaskUsage(database, namespace),
-      (namespace) => ({ requestsThisMinute: limiter.used(namespace) }),
-    ],
-    emptinessChecks: [holdsTasks],
-    purgers: [
-      purgeIdempotencyOfNamespace,
-      purgeTasksOf,
-      (transaction, namespace) => createLeaseResourceStore(transaction).removeNamespace(namespace),
-    ],
-  });
-  const system = createSystemService({
-    version,
-    protocols: ["rest", "grpc", "graphql"],
-    stores: Object.entries(stores.names).map(([name, engine]) => ({ name, engine })),
-  });
-  const services = { ...tenancy.services, ...tasks.services, leases, system };
-  const { authenticator, directory } = tenancy;
-  const observer = createCallObserver({
-    requests: metrics.requests,
-    logger,
-    clock,
-    tracing,
-    accessLog: config.logLevel === "debug" || config.logLevel === "trace",
-  });
-  const records = createPostgresIdempotencyStore(database);
-  const dispatcher = createDispatcher({
-    services,
-    logger,
-    interceptors: createInterceptors({
-      ids,
-      logger,
-      authenticator,
-      directory,
-      rateLimiter: limiter,
-      idempotencyStore: records,
-      observers: [observer],
-      maxCallMs: config.requestTimeoutMs,
-    }),
-  });
-  addQueueMetrics(metrics, stores);
-  const background: Component[] = [
-    tenancy,
-    tasks.maintenance,
-    createLeaseSweeper({ leases, logger }),
-    createRecordPurge(records, logger),
-  ];
-  return { services, dispatcher, authenticator, background, close: () => tasks.close() };
-}
-
-/** Forgets idempotency records whose day is over. */
-function createRecordPurge(records: IdempotencyStore, logger: Logger): Component {
-  const work = async () => ((await records.purge(PURGE_BATCH)) === PURGE_BATCH ? 0 : undefined);
-  return createLoop({ name: "idempotency.purge", intervalMs: PURGE_INTERVAL_MS, work, logger });
-}
-
-/** The depth of the deepest queues, and what happened to their leases. */
-function addQueueMetrics(metrics: Metrics, { database }: Stores): void {
-  const labels = ["namespace", "queue"];
-  const each = async (value: (depth: Awaited<ReturnType<typeof readDepths>>[number]) => number) =>
-    (await readDepths(database, MAX_QUEUES_IN_METRICS)).map((depth) => ({
-      labels: { namespace: depth.namespace, queue: depth.queue },
-      value: value(depth),
-    }));
-  metrics.gauge({
-    name: "tarl_queue_ready_tasks",
-    help: "Tasks that wait for a worker.",
-    labels,
-    collect: () => each((depth) => depth.ready),
-  });
-  metrics.gauge({
-    name: "tarl_queue_scheduled_tasks",
-    help: "Tasks that wait for their time.",
-    labels,
-    collect: () => each((depth) => depth.scheduled),
-  });
-  metrics.gauge({
-    name: "tarl_queue_leased_tasks",
-    help: "Tasks that are leased.",
-    labels,
-    collect: () => each((depth) => depth.leased),
-  });
-  metrics.gauge({
-    name: "tarl_queue_dead_letters",
-    help: "Dead letters.",
-    labels,
-    collect: () => each((depth) => depth.dead_lettered),
-  });
-  metrics.gauge({
-    name: "tarl_queue_leases_given",
-    help: "Leases given since the queue was made.",
-    labels,
-    collect: () => each((depth) => depth.leased_total),
-  });
-  metrics.gauge({
-    name: "tarl_queue_leases_expired",
-    help: "Leases that ran out since the queue was made.",
-    labels,
-    collect: () => each((depth) => depth.expired_total),
-  });
 }
 
 async function isReady({ database, redis }: Stores) {

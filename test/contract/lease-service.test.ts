@@ -5,6 +5,7 @@ import { systemClock } from "../../src/core/clock.ts";
 import { createLocalPubSub } from "../../src/platform/local-pubsub.ts";
 import { migrate } from "../../src/platform/postgres/migrate.ts";
 import { createRedis } from "../../src/platform/redis/redis-client.ts";
+import { createWakeUps } from "../../src/platform/wake-ups.ts";
 import {
   createLeaseResourceStore,
   createLeaseService,
@@ -38,12 +39,17 @@ async function openSetting(openEngine: () => Promise<OpenEngine>, withRedis: boo
   const redis = redisServer ? await createRedis({ url: redisServer.url }) : undefined;
   const store: MergeableLeaseStore = redis ? createRedisLeaseStore(redis) : createPostgresLeaseStore(engine.database);
   const pubsub = createLocalPubSub();
-  const gateway = () =>
-    createLeaseService({ store, resources: createLeaseResourceStore(engine.database), pubsub, clock: systemClock });
+  const gateway = async () =>
+    createLeaseService({
+      store,
+      resources: createLeaseResourceStore(engine.database),
+      freed: await createWakeUps(pubsub, "leases.freed"),
+      clock: systemClock,
+    });
   return {
     engine,
-    here: gateway(),
-    there: gateway(),
+    here: await gateway(),
+    there: await gateway(),
     async flushRedis() {
       await redis?.use((driver) => driver.flushall());
     },

@@ -59,10 +59,7 @@ export async function emptyTasks(database: Database): Promise<void> {
   );
 }
 
-export async function createTasksFixture(
-  database: Database,
-  options: TasksFixtureOptions = {},
-): Promise<TasksFixture> {
+export async function createTasksFixture(database: Database, options: TasksFixtureOptions = {}): Promise<TasksFixture> {
   const leases = options.leases ?? createPostgresLeaseStore(database);
   const domain = await createTasksDomain({
     database,

@@ -271,27 +271,30 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
     [0.5, [1000, 3000, 9000, 10_000]],
     [0, [500, 1500, 4500, 5000]],
     [1, [1500, 4500, 10_000, 10_000]],
-  ])("retries wait as the policy says, spread by jitter, never longer than maxBackoffMs (random %d)", async (value, waits) => {
-    random = value;
-    const retryPolicy = {
-      maxAttempts: 5,
-      initialBackoffMs: 1000,
-      maxBackoffMs: 10_000,
-      multiplier: 3,
-      jitter: 0.5,
-    };
-    await gateway.enqueue({ retryPolicy });
-    const observed: number[] = [];
-    for (const _ of waits) {
-      const failed = await fail(await leaseOne());
-      expect(failed.state).toBe("SCHEDULED");
-      observed.push(Date.parse(failed.runAt) - Date.parse(failed.updatedAt));
-      await database.query("UPDATE tasks SET run_at = now()", []);
-      await promote();
-    }
-    expect(observed).toEqual(waits);
-    expect(await fail(await leaseOne())).toMatchObject({ state: "DEAD_LETTERED", attempt: 5 });
-  });
+  ])(
+    "retries wait as the policy says, spread by jitter, never longer than maxBackoffMs (random %d)",
+    async (value, waits) => {
+      random = value;
+      const retryPolicy = {
+        maxAttempts: 5,
+        initialBackoffMs: 1000,
+        maxBackoffMs: 10_000,
+        multiplier: 3,
+        jitter: 0.5,
+      };
+      await gateway.enqueue({ retryPolicy });
+      const observed: number[] = [];
+      for (const _ of waits) {
+        const failed = await fail(await leaseOne());
+        expect(failed.state).toBe("SCHEDULED");
+        observed.push(Date.parse(failed.runAt) - Date.parse(failed.updatedAt));
+        await database.query("UPDATE tasks SET run_at = now()", []);
+        await promote();
+      }
+      expect(observed).toEqual(waits);
+      expect(await fail(await leaseOne())).toMatchObject({ state: "DEAD_LETTERED", attempt: 5 });
+    },
+  );
 
   /** Runs the background loops until what is due is ready. */
   const promote = async () => {

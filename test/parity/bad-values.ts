@@ -108,6 +108,8 @@ export interface BadInput {
 }
 
 const MAX_DEPTH = 3;
+/** Messages within messages whose fields some operation has tried: others that hold them need not do so again. */
+const triedWithin = new Set<string>();
 
 /** Inputs that the operation's schema refuses, each for one field of a good one, at all depths. */
 export function badInputs(operation: string, good: Input): BadInput[] {
@@ -117,6 +119,8 @@ export function badInputs(operation: string, good: Input): BadInput[] {
     if (!schema.safeParse(input).success) found.push({ field, what, input });
   };
   const walk = (id: string, prefix: string, given: Input, rebuild: (changed: Input) => Input, depth: number) => {
+    if (depth > 1 && triedWithin.has(id)) return;
+    if (depth > 1) triedWithin.add(id);
     add(`${prefix}noSuchField`, "an unknown field", rebuild({ ...given, noSuchField: 1 }));
     for (const field of model.messages.get(id)?.fields ?? []) {
       const path = prefix + field.name;

@@ -33,16 +33,22 @@ export function createNormaliser(namespace: string): (value: unknown) => unknown
     return word;
   };
   return (value) => {
-    const text = JSON.stringify(value, (key, part) =>
-      VARYING.has(key) && part !== undefined && part !== null ? `<${key}>` : part,
-    )
+    const text = JSON.stringify(value, maskVarying)
       .replaceAll(namespace, "<namespace>")
       .replace(SECRET, "<secret>")
       .replace(UUID, numbered("id"))
       .replace(KEY_ID, (_, before: string, id: string) => before + numbered("key")(id))
-      .replace(TIME, "<time>");
+      .replace(TIME, "<time>")
+      .replace(/(no longer held with fence )\d+/g, "$1<fence>");
     return JSON.parse(text) as unknown;
   };
+}
+
+function maskVarying(key: string, part: unknown): unknown {
+  if (VARYING.has(key) && part !== undefined && part !== null) return `<${key}>`;
+  // Named leases draw their fences from one sequence for all namespaces.
+  const isLease = typeof part === "object" && part !== null && "leaseName" in part && "fence" in part;
+  return isLease ? { ...part, fence: "<fence>" } : part;
 }
 
 const model = buildModel(operations);

@@ -73,7 +73,7 @@ describe.each(UNARY)("%s", (name) => {
   });
 
   test("refuses who it does not know", async () => {
-    const damaged = `${gateway.admin.slice(0, -1)}${gateway.admin.endsWith("0") ? "1" : "0"}`;
+    const damaged = gateway.admin.replace(/.(?=_[0-9a-f]{8}$)/, (last) => (last === "A" ? "B" : "A"));
     const credentials: readonly [reason: string, authorization: string | undefined][] = [
       ["CREDENTIALS_MISSING", undefined],
       ["CREDENTIALS_INVALID", "Bearer nonsense"],
@@ -102,6 +102,8 @@ describe.each(UNARY)("%s", (name) => {
   });
 });
 
+const OWN_BOUNDS = new Set(["URL_TOO_LONG", "GRAPHQL_TOO_COSTLY"]);
+
 /** What is wrong with how the protocols refuse `input`, or nothing. */
 async function compareRefusals(name: string, field: string, input: Input): Promise<object | undefined> {
   let first: { protocol: ProtocolName; outcome: Outcome } | undefined;
@@ -109,9 +111,10 @@ async function compareRefusals(name: string, field: string, input: Input): Promi
     const carriage = carries(protocol, name, input);
     if (carriage === "not") continue;
     const outcome = await gateway.clients[protocol].call(name, input, { authorization: gateway.admin });
-    const summary = JSON.parse(JSON.stringify(outcome).slice(0, 3000).replace(/[^}]$/, "$&")) as Outcome;
+    // Bounds of one protocol on its own requests: another reason, with the same code.
+    if (!outcome.ok && OWN_BOUNDS.has(outcome.reason) && outcome.code === "INVALID_ARGUMENT") continue;
     if (outcome.ok || outcome.code !== "INVALID_ARGUMENT" || outcome.reason !== "INVALID_ARGUMENT") {
-      return { protocol, carriage, outcome: summary };
+      return { protocol, carriage, outcome };
     }
     const named = outcome.details.fields?.map((violation) => violation.field) ?? [];
     if (!named.some((one) => sameField(one, field)))

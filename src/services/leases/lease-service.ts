@@ -3,7 +3,7 @@ import type { Call } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { notFound } from "../../core/errors.ts";
 import { decodePageToken, encodePageToken } from "../../core/page.ts";
-import type { PubSub } from "../../platform/pubsub.ts";
+import type { WakeUps } from "../../platform/wake-ups.ts";
 import { leaseHeld, leaseLost } from "./lease-errors.ts";
 import type { LeaseResource, LeaseResourceStore } from "./lease-resource-store.ts";
 import type { MergeableLeaseStore } from "./lease-store.ts";
@@ -16,7 +16,6 @@ import type {
   ReleaseLeaseRequest,
 } from "./model.ts";
 import { createResourceCache } from "./resource-cache.ts";
-import { createWakeUp } from "./wake-up.ts";
 
 /** Leases that clients take on names of their own choosing. */
 export interface LeaseService {
@@ -38,7 +37,8 @@ export interface LeaseServiceOptions {
   readonly store: MergeableLeaseStore;
   /** The safety half. */
   readonly resources: LeaseResourceStore;
-  readonly pubsub: PubSub;
+  /** Wakes who waits for a lease, by `namespace/name`. */
+  readonly freed: WakeUps;
   readonly clock: Clock;
 }
 
@@ -57,7 +57,7 @@ const PagePlace = z.strictObject({ after: z.string() });
 
 type Attempt = { readonly lease: Lease } | { readonly holder: string; readonly remainingMs: number };
 
-export function createLeaseService({ store, resources, pubsub, clock }: LeaseServiceOptions): LeaseService {
+export function createLeaseService({ store, resources, freed, clock }: LeaseServiceOptions): LeaseService {
   const cache = createResourceCache();
 
   const inspect = async (namespace: string, names: readonly string[]) => {
@@ -102,17 +102,17 @@ export function createLeaseService({ store, resources, pubsub, clock }: LeaseSer
     async acquire(request, call) {
       if (request.waitMs === 0) return leaseOf(request, await attempt(request));
       const untilMs = clock.monotonic() + request.waitMs;
-      const wakeUp = await createWakeUp(pubsub, channelOf(request.namespace, request.leaseName));
+      const waiter = freed.waiter([waitKey(request.namespace, request.leaseName)]);
       try {
         for (;;) {
           const outcome = await attempt(request);
           const leftMs = untilMs - clock.monotonic();
           if ("lease" in outcome || leftMs <= 0) return leaseOf(request, outcome);
-          await wakeUp.wait(Math.min(leftMs, outcome.remainingMs + 1, LOOK_AGAIN_MS), call.signal);
+          await waiter.wait(Math.min(leftMs, outcome.remainingMs + 1, LOOK_AGAIN_MS), call.signal);
           if (call.abortReason) throw call.abortReason;
         }
       } finally {
-        wakeUp.close();
+        waiter.close();
       }
     },
 
@@ -128,13 +128,13 @@ export function createLeaseService({ store, resources, pubsub, clock }: LeaseSer
     },
 
     async release({ namespace, leaseName, fence }) {
-      const freed = (await resources.free([{ namespace, name: leaseName, fence }])).length > 0;
+      const wasHeld = (await resources.free([{ namespace, name: leaseName, fence }])).length > 0;
       const resource = await resources.get(namespace, leaseName);
       if (resource === undefined) throw notFound("lease", leaseName);
       cache.delete(namespace, leaseName);
-      if (resource.fence !== fence && !freed) throw leaseLost(leaseName, fence);
+      if (resource.fence !== fence && !wasHeld) throw leaseLost(leaseName, fence);
       await store.release(SPACE, namespace, [{ key: leaseName, fence }]);
-      if (freed) pubsub.publish(channelOf(namespace, leaseName), "free");
+      if (wasHeld) freed.notify(waitKey(namespace, leaseName), 1);
       return freeLease(resource);
     },
 
@@ -161,17 +161,17 @@ export function createLeaseService({ store, resources, pubsub, clock }: LeaseSer
     async sweep() {
       const expired = await store.expired(SPACE, MAX_SWEPT_AT_ONCE);
       if (expired.length === 0) return 0;
-      const freed = await resources.free(
+      const ended = await resources.free(
         expired.map(({ partition, key, fence }) => ({ namespace: partition, name: key, fence })),
       );
       for (const [partition, leases] of Map.groupBy(expired, (lease) => lease.partition)) {
         await store.release(SPACE, partition, leases);
       }
-      for (const { namespace, name } of freed) {
+      for (const { namespace, name } of ended) {
         cache.delete(namespace, name);
-        pubsub.publish(channelOf(namespace, name), "free");
+        freed.notify(waitKey(namespace, name), 1);
       }
-      return freed.length;
+      return ended.length;
     },
 
     async removeFreed() {
@@ -182,7 +182,7 @@ export function createLeaseService({ store, resources, pubsub, clock }: LeaseSer
   };
 }
 
-const channelOf = (namespace: string, leaseName: string) => `leases:${namespace}/${leaseName}`;
+const waitKey = (namespace: string, leaseName: string) => `${namespace}/${leaseName}`;
 
 function leaseOf(request: AcquireLeaseRequest, outcome: Attempt): Lease {
   if ("lease" in outcome) return outcome.lease;

@@ -2,8 +2,8 @@ import type { Clock } from "../../core/clock.ts";
 import type { IdGenerator } from "../../core/ids.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Database } from "../../platform/postgres/database.ts";
+import type { WakeUps } from "../../platform/wake-ups.ts";
 import type { LeaseStore } from "../leases/index.ts";
-import type { WakeUps } from "./wake-ups.ts";
 
 /** The lease store's space for tasks: key = task id, partition = namespace. */
 export const TASK_LEASES = "tasks";

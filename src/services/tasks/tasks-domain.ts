@@ -3,6 +3,7 @@ import type { IdGenerator } from "../../core/ids.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Database } from "../../platform/postgres/database.ts";
 import type { PubSub } from "../../platform/pubsub.ts";
+import { createWakeUps } from "../../platform/wake-ups.ts";
 import type { LeaseStore } from "../leases/index.ts";
 import { createExecutionService, type ExecutionService } from "./execution-service.ts";
 import { createQueueService, type QueueService } from "./queue-service.ts";
@@ -10,7 +11,6 @@ import type { TaskContext } from "./task-context.ts";
 import { createTaskMaintenance, type TaskMaintenance, type TaskMaintenanceOptions } from "./task-maintenance.ts";
 import { createTaskService, type TaskService } from "./task-service.ts";
 import { createTaskWatch, type TaskWatch } from "./task-watch.ts";
-import { createWakeUps } from "./wake-ups.ts";
 import { createWorkSession, type WorkSession } from "./work-session.ts";
 import { createWorkerService, type WorkerService } from "./worker-service.ts";
 

@@ -1,4 +1,4 @@
-import type { PubSub } from "../../platform/pubsub.ts";
+import type { PubSub } from "./pubsub.ts";
 
 /** Somebody who waits for one of several keys. Make it before looking, so that nothing in between is missed. */
 export interface Waiter {
