@@ -33,7 +33,7 @@ describe("the import rule", () => {
     ["src/platform/redis/client.ts", "../../core/errors.ts", "src/core/errors.ts"],
     ["src/services/tasks/task-service.ts", "../leases/index.ts", "src/services/leases/index.ts"],
     ["src/interceptors/authenticate.ts", "../services/tenancy/keys.ts", "src/services/tenancy/keys.ts"],
-    ["src/transports/rest/server.ts", "../status.ts", "src/transports/status.ts"],
+    ["src/transports/rest/server.ts", "../http/status.ts", "src/transports/http/status.ts"],
     ["src/transports/rest/server.ts", "express", undefined],
     ["src/gateway.ts", "./services/tasks/task-service.ts", "src/services/tasks/task-service.ts"],
   ])("%s may import %s", (path, specifier, target) => {

@@ -70,14 +70,17 @@ function relativeProblem(path: string, specifier: string, files: SourceFiles): s
   return `src/${from.part} must not import ${target}; it may import ${listOf(allowed)}.`;
 }
 
+/** What REST and GraphQL have in common. */
+const SHARED_BY_PROTOCOLS = "http";
+
 /** Domains see of each other only what index.ts exports; protocols see nothing of each other. */
 function siblingProblem(from: Place, to: Place, target: string): string | undefined {
   if (from.section === to.section || to.section === "") return undefined;
   if (from.part === "services" && from.section !== "" && posix.basename(target) !== "index.ts") {
     return `services/${from.section} may import services/${to.section} only through its index.ts, not ${target}.`;
   }
-  if (from.part === "transports" && from.section !== "") {
-    return `transports/${from.section} must not import ${target}; what protocols share lies in src/transports/*.ts.`;
+  if (from.part === "transports" && to.section !== SHARED_BY_PROTOCOLS) {
+    return `transports/${from.section} must not import ${target}; what protocols share lies in src/transports/${SHARED_BY_PROTOCOLS}.`;
   }
   return undefined;
 }
