@@ -23,7 +23,13 @@ async function main(): Promise<void> {
     const machine = await describeMachine(bench);
     for (const [index, one] of chosen.entries()) {
       bench.progress(`${one.name} (${index + 1} of ${chosen.length})`);
-      rows.push(...(await bench.run(one)));
+      try {
+        rows.push(...(await bench.run(one)));
+      } catch (error) {
+        // The others' figures are worth having all the same.
+        console.error(`${one.name} failed:`, error);
+        process.exitCode = 1;
+      }
     }
     process.stdout.write(`${machine.map((line) => `- ${line}`).join("\n")}\n\n${renderTable(rows)}\n`);
     if (options.jsonFile !== undefined) {
@@ -37,7 +43,9 @@ async function main(): Promise<void> {
 }
 
 function chooseCases({ only }: BenchOptions): readonly Case[] {
-  const chosen = CASES.filter(({ name }) => only.length === 0 || only.some((prefix) => name.startsWith(prefix)));
+  const chosen = CASES.filter(({ name, onlyWhenNamed = false }) =>
+    only.length === 0 ? !onlyWhenNamed : only.some((prefix) => name.startsWith(prefix)),
+  );
   const names = CASES.map(({ name }) => name).join(", ");
   if (chosen.length === 0) throw new Error(`No case is called ${only.join(" or ")}. There are: ${names}.`);
   return chosen;

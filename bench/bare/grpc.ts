@@ -1,4 +1,4 @@
-import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall } from "@grpc/grpc-js";
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { loadService } from "../load/grpc-client.ts";
 import { encodeTask } from "./encode-task.ts";
 import { readSettings, tellReady } from "./settings.ts";

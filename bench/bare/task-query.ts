@@ -10,9 +10,7 @@ const QUERY = {
 };
 
 /** The gateway's own query for one task, through pg and nothing else; undefined where there is no such task. */
-export function createTaskQuery(
-  databaseUrl: string,
-): (namespace: string, taskId: string) => Promise<Task | undefined> {
+export function createTaskQuery(databaseUrl: string): (namespace: string, taskId: string) => Promise<Task | undefined> {
   pg.types.setTypeParser(INT8_OID, Number);
   const pool = new pg.Pool({ connectionString: databaseUrl, max: POOL_SIZE });
   return async (namespace, taskId) => {

@@ -1,5 +1,5 @@
 import type { Bench, Case } from "../harness/bench.ts";
-import { readCpuSeconds } from "../harness/cores.ts";
+import { readCpuSeconds, readTreeCpuSeconds } from "../harness/cores.ts";
 import { figureOf, percentile } from "../harness/figures.ts";
 import type { Row } from "../harness/report.ts";
 import { createBullmqSystems } from "../rivals/bullmq.ts";
@@ -27,6 +27,7 @@ export const batchCases: readonly Case[] = [
   },
   {
     name: "gateway-batches",
+    onlyWhenNamed: true,
     async run(bench) {
       const ours = await createGatewaySystems(bench, "gateway-batches");
       const rates = await measureByTurns(bench, ours);
@@ -38,6 +39,8 @@ export const batchCases: readonly Case[] = [
 interface Round {
   readonly perSecond: number;
   readonly cpuPercent: number | undefined;
+  /** Of everything that is part of it: server, load, stores. */
+  readonly perCpuSecond: number | undefined;
 }
 
 type Rates = ReadonlyMap<TaskSystem, readonly Round[]>;
@@ -50,7 +53,8 @@ async function measureByTurns(bench: Bench, systems: readonly TaskSystem[]): Pro
       const result = await measureRound(system, bench.options.seconds * 2);
       if (round < 0) continue;
       rates.get(system)!.push(result);
-      bench.progress(`  round ${round + 1}: ${system.name} ${Math.round(result.perSecond).toLocaleString("en")} tasks/s`);
+      const perCpuSecond = result.perCpuSecond ? `, ${renderCount(result.perCpuSecond)} per CPU second` : "";
+      bench.progress(`  round ${round + 1}: ${system.name} ${renderCount(result.perSecond)} tasks/s${perCpuSecond}`);
     }
   }
   return rates;
@@ -60,6 +64,7 @@ async function measureByTurns(bench: Bench, systems: readonly TaskSystem[]): Pro
 async function measureRound(system: TaskSystem, seconds: number): Promise<Round> {
   await system.begin();
   const cpuBefore = readCpuSeconds(system.pid);
+  const allBefore = readTreeCpuSeconds(process.pid);
   const startedMs = performance.now();
   const endsMs = startedMs + seconds * 1000;
   const completedBefore = system.completed();
@@ -78,6 +83,7 @@ async function measureRound(system: TaskSystem, seconds: number): Promise<Round>
   }
   const elapsedSeconds = (performance.now() - startedMs) / 1000;
   const cpuAfter = readCpuSeconds(system.pid);
+  const allAfter = readTreeCpuSeconds(process.pid);
   await system.end();
   return {
     perSecond: enqueued / elapsedSeconds,
@@ -85,7 +91,12 @@ async function measureRound(system: TaskSystem, seconds: number): Promise<Round>
       cpuBefore === undefined || cpuAfter === undefined
         ? undefined
         : Math.round(((cpuAfter - cpuBefore) / elapsedSeconds) * 100),
+    perCpuSecond: allBefore === undefined || allAfter === undefined ? undefined : enqueued / (allAfter - allBefore),
   };
+}
+
+function renderCount(value: number): string {
+  return Math.round(value).toLocaleString("en");
 }
 
 function pause(): Promise<void> {
@@ -122,10 +133,20 @@ function rowsOf(system: TaskSystem, others: readonly TaskSystem[], rates: Rates)
       besideFigure: figureOf(theirs.map(({ perSecond }) => perSecond)),
       besideCpuPercent: cpuOf(theirs),
       ratio,
+      ratioPerCpu: cpuRatio(ours, theirs),
       ...(other.isAsDurable && { target: "> 1 ×", met: ratio.median > 1 }),
     };
   });
   return [alone, ...beside];
+}
+
+/** Tasks for each second of CPU time that all processes of it used, by turns. */
+function cpuRatio(ours: readonly Round[], theirs: readonly Round[]): number | undefined {
+  const ratios = ours.flatMap(({ perCpuSecond }, round) => {
+    const other = theirs[round]?.perCpuSecond;
+    return perCpuSecond && other ? [perCpuSecond / other] : [];
+  });
+  return ratios.length > 0 ? percentile(ratios, 0.5) : undefined;
 }
 
 function cpuOf(rounds: readonly Round[]): number | undefined {

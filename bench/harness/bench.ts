@@ -30,6 +30,8 @@ export interface Bench {
 /** One thing that is measured; it may answer several rows. */
 export interface Case {
   readonly name: string;
+  /** A part of another case, for who works on that part. */
+  readonly onlyWhenNamed?: boolean;
   run(bench: Bench): Promise<Row[]>;
 }
 

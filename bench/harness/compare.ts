@@ -35,13 +35,15 @@ interface Sample {
 }
 
 const WARM_UP_ROUNDS = 1;
+/** Short, so that a neighbour who comes and goes meets both sides. */
+const TURN_SECONDS = 0.25;
 
 /** Loads the two by turns, so that whatever else the machine does meets both, and takes medians. */
 export async function compare(bench: Bench, ours: Side, bare: Side): Promise<Comparison> {
   const { seconds, rounds } = bench.options;
   const samples: { ours: Sample; bare: Sample }[] = [];
   for (let round = -WARM_UP_ROUNDS; round < rounds; round += 1) {
-    const sample = { ours: await measure(ours, seconds), bare: await measure(bare, seconds) };
+    const sample = await measureRound(ours, bare, seconds);
     if (round < 0) continue;
     samples.push(sample);
     const rate = (side: Sample) => Math.round(side.perSecond).toLocaleString("en");
@@ -51,24 +53,60 @@ export async function compare(bench: Bench, ours: Side, bare: Side): Promise<Com
     ours.perCpuSecond && bare.perCpuSecond ? [ours.perCpuSecond / bare.perCpuSecond] : [],
   );
   return {
-    ours: summarize(ours.name, samples.map((sample) => sample.ours)), // biome-ignore format: one line a side
-    bare: summarize(bare.name, samples.map((sample) => sample.bare)), // biome-ignore format: one line a side
+    ours: summarize(
+      ours.name,
+      samples.map((sample) => sample.ours),
+    ),
+    bare: summarize(
+      bare.name,
+      samples.map((sample) => sample.bare),
+    ),
     ratio: figureOf(samples.map((sample) => sample.ours.perSecond / sample.bare.perSecond)),
     ratioPerCpu: ratiosPerCpu.length > 0 ? percentile(ratiosPerCpu, 0.5) : undefined,
   };
 }
 
-async function measure({ pid, callers }: Side, seconds: number): Promise<Sample> {
-  const cpuBefore = readCpuSeconds(pid);
+/** Loads both for so long, in short turns. */
+async function measureRound(ours: Side, bare: Side, seconds: number): Promise<{ ours: Sample; bare: Sample }> {
+  const turns = Math.max(1, Math.round(seconds / TURN_SECONDS));
+  const sums: [Turn, Turn] = [NOTHING, NOTHING];
+  for (let turn = 0; turn < turns; turn += 1) {
+    sums[0] = add(sums[0], await measureTurn(ours, seconds / turns));
+    sums[1] = add(sums[1], await measureTurn(bare, seconds / turns));
+  }
+  return { ours: sampleOf(sums[0]), bare: sampleOf(sums[1]) };
+}
+
+interface Turn {
+  readonly calls: number;
+  readonly elapsedSeconds: number;
+  /** NaN where it is not known. */
+  readonly cpuSeconds: number;
+}
+
+const NOTHING: Turn = { calls: 0, elapsedSeconds: 0, cpuSeconds: 0 };
+
+async function measureTurn({ pid, callers }: Side, seconds: number): Promise<Turn> {
+  const cpuBefore = readCpuSeconds(pid) ?? Number.NaN;
   const startedMs = performance.now();
   const calls = await callFor(callers, seconds);
   const elapsedSeconds = (performance.now() - startedMs) / 1000;
-  const cpuAfter = readCpuSeconds(pid);
-  const cpuSeconds = cpuBefore === undefined || cpuAfter === undefined ? undefined : cpuAfter - cpuBefore;
+  return { calls, elapsedSeconds, cpuSeconds: (readCpuSeconds(pid) ?? Number.NaN) - cpuBefore };
+}
+
+function add(a: Turn, b: Turn): Turn {
+  return {
+    calls: a.calls + b.calls,
+    elapsedSeconds: a.elapsedSeconds + b.elapsedSeconds,
+    cpuSeconds: a.cpuSeconds + b.cpuSeconds,
+  };
+}
+
+function sampleOf({ calls, elapsedSeconds, cpuSeconds }: Turn): Sample {
   return {
     perSecond: calls / elapsedSeconds,
-    perCpuSecond: cpuSeconds ? calls / cpuSeconds : undefined,
-    cpuShare: cpuSeconds === undefined ? undefined : cpuSeconds / elapsedSeconds,
+    perCpuSecond: cpuSeconds > 0 ? calls / cpuSeconds : undefined,
+    cpuShare: Number.isNaN(cpuSeconds) ? undefined : cpuSeconds / elapsedSeconds,
   };
 }
 

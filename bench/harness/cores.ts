@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** Which core each side gets, as `taskset -c` writes them. */
 export interface Cores {
@@ -43,14 +43,39 @@ const CLOCK_TICKS_PER_SECOND = 100;
 
 /** The CPU time a process has used in all its threads; undefined where there is no /proc. */
 export function readCpuSeconds(pid: number): number | undefined {
+  const fields = readStat(pid);
+  return fields && (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+}
+
+/** What /proc/…/stat says after the name: the parent is the 2nd field, user and system time are the 12th and 13th. */
+function readStat(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name, in parentheses, may hold spaces; user and system time are the 12th and 13th field after it.
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
+    // The name stands in parentheses and may hold spaces.
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
     return undefined;
   }
+}
+
+/** The CPU time of a process and of all that it started and are still there, with what those waited for. */
+export function readTreeCpuSeconds(root: number): number | undefined {
+  if (readCpuSeconds(root) === undefined) return undefined;
+  const processes = readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => readProcess(Number(name)) ?? []);
+  const children = Map.groupBy(processes, ({ parent }) => parent);
+  const sum = (pid: number): number =>
+    (children.get(pid) ?? []).reduce((total, child) => total + child.seconds + sum(child.pid), 0);
+  return sum(root) + (processes.find(({ pid }) => pid === root)?.seconds ?? 0);
+}
+
+/** A process with its own CPU time and that of its children that have ended. */
+function readProcess(pid: number): { pid: number; parent: number; seconds: number } | undefined {
+  const fields = readStat(pid);
+  if (!fields) return undefined;
+  const ticks = fields.slice(11, 15).reduce((total, field) => total + Number(field), 0);
+  return { pid, parent: Number(fields[1]), seconds: ticks / CLOCK_TICKS_PER_SECOND };
 }
 
 /** The memory of a process that is in RAM; undefined where there is no /proc. */

@@ -1,5 +1,5 @@
 import { closeSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
-import { cpus, tmpdir, totalmem } from "node:os";
+import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
@@ -18,7 +18,7 @@ export async function describeMachine({ cores, postgres, redis }: Bench): Promis
   connection.disconnect();
   return [
     `${processors.length} × ${processors[0]?.model.trim() || process.arch}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}, Postgres ${rows[0]?.server_version} (fsync and synchronous_commit on), Redis ${redisVersion}.`,
-    `Writing 8 KiB to disk with fsync takes ${measureFsyncMs().toFixed(2)} ms.`,
+    `Writing 8 KiB to disk with fsync takes ${measureFsyncMs().toFixed(2)} ms; the load average before the first case was ${loadavg()[0]!.toFixed(1)}.`,
     cores
       ? `The gateway and the bare servers run on core ${cores.server}, the load generator on core ${cores.load}, Postgres and Redis wherever the kernel puts them.`
       : "Nothing is pinned to a core, because there is no second core or no taskset.",

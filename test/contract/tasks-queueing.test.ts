@@ -69,7 +69,9 @@ describe.each(databaseEngines)("enqueueing, order and limits on $name", (engine)
     expect(answers.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
   });
 
-  test.runIf(engine.name === "Postgres")("batches with the same keys in opposite order never deadlock", async () => {
+  // PGlite has one connection: nothing there can wait for another.
+  const onPostgres = engine.name === "Postgres" ? test : () => {};
+  onPostgres("batches with the same keys in opposite order never deadlock", async () => {
     const keys = Array.from({ length: 40 }, (_, index) => ({ idempotencyKey: `k${String(index).padStart(2, "0")}` }));
     const before = await deadlocks();
     for (let round = 0; round < 8; round++) {

@@ -128,7 +128,10 @@ async function strikeUnderLoad(
   await progress(load, "the last fault");
   load.say("stop enqueueing");
   await load.waitFor("enqueueing ends", (line) => line.ended === true, 30_000);
-  await eventually("everything is worked off", () => isWorkedOff(client, path), 30_000);
+  await eventually("everything is worked off", () => isWorkedOff(client, path), 30_000).catch(async (error) => {
+    const { body } = await client.get(`${path}/tasks?states=LEASED&states=READY&states=SCHEDULED&pageSize=3`);
+    throw new Error(`${error.message}. Among others: ${JSON.stringify(body, undefined, 1)}`);
+  });
   await compare(gateways.at(-1)!, key, path, load, begin);
 }
 
@@ -186,7 +189,11 @@ async function compare(
     ...{ enqueued: rows.size, leased: leases, completed: rows.size, failed: 0 },
     ...{ expired: leases - rows.size, deadLettered: 0 },
   });
-  expect(usage).toMatchObject({ queueDepth: { used: 0 }, concurrentExecutions: { used: 0 } });
+  const { body: waiting } = await client.get(`${path}/tasks?states=READY&pageSize=1000`);
+  expect(usage.usage).toMatchObject({
+    queueDepth: { used: waiting.tasks.length },
+    concurrentExecutions: { used: 0 },
+  });
 }
 
 async function readTasks(client: RestClient, path: string): Promise<Map<string, Body>> {

@@ -85,7 +85,7 @@ describe.each(SETUPS)("stopping and starting on $name", ({ start }) => {
     resumed.close();
     expect(next.map(({ event }) => event.taskId)).toEqual([later]);
     expect(later).not.toBe(seen);
-  }, 60_000);
+  }, 120_000);
 
   test("a watcher that comes back after a restart sees everything once and in order", async () => {
     installation = await start();
@@ -122,7 +122,7 @@ describe.each(SETUPS)("stopping and starting on $name", ({ start }) => {
     expect(seen.length).toBeGreaterThan(0);
     expect(new Set(ids).size).toBe(ids.length);
     expect([...ids].sort()).toEqual([...expected, enqueued.at(-1)!].sort());
-  }, 60_000);
+  }, 120_000);
 
   test("a second SIGTERM ends at once, and nothing is lost by it", async () => {
     installation = await start();
@@ -159,7 +159,7 @@ describe.each(SETUPS)("stopping and starting on $name", ({ start }) => {
     const done = await admin.post(`${path}/tasks/${task.taskId}:complete`, { fence: leased.body.tasks[0].fence });
     expect(done.body.task).toMatchObject({ state: "COMPLETED", payload: [1] });
     await a.stop();
-  }, 60_000);
+  }, 120_000);
 
   test("long polls under way do not hold up a stop for longer than it takes to answer them", async () => {
     installation = await start();
@@ -179,7 +179,7 @@ describe.each(SETUPS)("stopping and starting on $name", ({ start }) => {
     ]);
     expect(performance.now() - signalledAt).toBeLessThan(5_000);
     tasks.close();
-  }, 60_000);
+  }, 120_000);
 });
 
 function collect(stream: AsyncIterable<Body>): Collected {

@@ -20,7 +20,7 @@ describe.each(SETUPS)("a worker that was stopped past its lease on $name", ({ st
   beforeAll(async () => {
     installation = await start();
     admin = restClient(installation.a, installation.adminKey);
-  }, 60_000);
+  }, 120_000);
   afterEach(() => worker?.remove());
   afterAll(() => installation?.remove());
 

@@ -110,6 +110,9 @@ export interface BadInput {
 const MAX_DEPTH = 3;
 /** Messages within messages whose fields some operation has tried: others that hold them need not do so again. */
 const triedWithin = new Set<string>();
+/** Schemas of fields that operations share, such as a namespace's: one of them tries all that is bad, the others a little. */
+const triedFields = new Set<unknown>();
+const FEW = 2;
 
 /** Inputs that the operation's schema refuses, each for one field of a good one, at all depths. */
 export function badInputs(operation: string, good: Input): BadInput[] {
@@ -126,7 +129,10 @@ export function badInputs(operation: string, good: Input): BadInput[] {
       const path = prefix + field.name;
       const { [field.name]: value, ...others } = given;
       add(path, "missing", rebuild(others));
-      for (const bad of badValues(field)) add(path, describe(bad), rebuild({ ...given, [field.name]: bad }));
+      const shared = depth === 1 ? schema.shape[field.name] : undefined;
+      const bads = triedFields.has(shared) ? badValues(field).slice(0, FEW) : badValues(field);
+      if (shared) triedFields.add(shared);
+      for (const bad of bads) add(path, describe(bad), rebuild({ ...given, [field.name]: bad }));
       if (depth >= MAX_DEPTH) continue;
       const { type } = field;
       if (type.kind === "message") {

@@ -18,8 +18,8 @@ const VARYING = new Set([
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g;
 const TIME = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 const SECRET = /tarl_[0-9a-z]{12}_[A-Za-z0-9_-]{43}_[0-9a-f]{8}/g;
-/** Key ids, where a field or a principal says that they are some. */
-const KEY_ID = /("keyId":"|key:|API key \\")([0-9a-z]{12})\b/g;
+/** Key ids, where a field or a principal says that they are some; they are replaced wherever they stand. */
+const KEY_ID = /(?:"keyId":"|key:)([0-9a-z]{12})\b/g;
 
 /** Puts fixed words in the places of ids, times and secrets, so that transcripts of several runs can be compared. */
 export function createNormaliser(namespace: string): (value: unknown) => unknown {
@@ -33,13 +33,14 @@ export function createNormaliser(namespace: string): (value: unknown) => unknown
     return word;
   };
   return (value) => {
-    const text = JSON.stringify(value, maskVarying)
+    let text = JSON.stringify(value, maskVarying)
       .replaceAll(namespace, "<namespace>")
       .replace(SECRET, "<secret>")
       .replace(UUID, numbered("id"))
-      .replace(KEY_ID, (_, before: string, id: string) => before + numbered("key")(id))
       .replace(TIME, "<time>")
       .replace(/(no longer held with fence )\d+/g, "$1<fence>");
+    for (const [, id] of [...text.matchAll(KEY_ID)]) text = text.replaceAll(id!, numbered("key")(id!));
+    for (const [id, word] of words) text = text.replaceAll(id, word);
     return JSON.parse(text) as unknown;
   };
 }

@@ -5,7 +5,8 @@ import { type Input, type Outcome, operationNamed, PROTOCOLS, type ProtocolName 
 import { eventually } from "../support/eventually.ts";
 import { badInputs } from "./bad-values.ts";
 import { type Carries, createCarriage } from "./carries.ts";
-import { canonicalOutcome, createNormaliser } from "./normalise.ts";
+import { canonicalOutcome } from "./normalise.ts";
+import { expectAlike, onEach } from "./on-each.ts";
 import { type Actor, type ParityGateway, startParityGateway, withNamespace } from "./parity-gateway.ts";
 import { ROWS } from "./rows.ts";
 
@@ -38,21 +39,6 @@ afterAll(async () => {
   await gateway?.stop();
 });
 
-/** The same steps once over each protocol, each in its own namespace; answers what was seen with ids and times taken out. */
-async function onEach<T>(scenario: string, run: (actor: Actor) => Promise<T>): Promise<Record<ProtocolName, unknown>> {
-  const seen = {} as Record<ProtocolName, unknown>;
-  for (const protocol of PROTOCOLS) {
-    const actor = await gateway.actor(protocol, `${scenario.toLowerCase()}-${protocol}`);
-    seen[protocol] = createNormaliser(actor.namespace)(await run(actor));
-  }
-  return seen;
-}
-
-function expectAlike(seen: Record<ProtocolName, unknown>): void {
-  expect(seen.grpc, "gRPC beside REST").toEqual(seen.rest);
-  expect(seen.graphql, "GraphQL beside REST").toEqual(seen.rest);
-}
-
 test("every operation has a row, and every row an operation", () => {
   expect(Object.keys(ROWS).sort()).toEqual(operations.map(({ name }) => name).sort());
   for (const name of MUTATIONS) expect(ROWS[name]!.other, `another body for ${name}`).toBeDefined();
@@ -61,7 +47,7 @@ test("every operation has a row, and every row an operation", () => {
 describe.each(UNARY)("%s", (name) => {
   test("answers the same, as its schema says", async () => {
     const { output } = operationNamed(name);
-    const seen = await onEach(`good-${name}`, async (actor) => {
+    const seen = await onEach(gateway, `good-${name}`, async (actor) => {
       const outcome = await actor.call(name, await ROWS[name]!.good(actor));
       expect(outcome, actor.protocol).toMatchObject({ ok: true });
       const canonical = canonicalOutcome(name, outcome) as { output: Input };
@@ -234,4 +220,8 @@ describe.each(MUTATIONS)("%s under an Idempotency-Key", (name) => {
       expectAlike(other);
     }
   });
+});
+
+test("nothing of all this failed inside the gateway", () => {
+  expect(gateway.logged).toEqual([]);
 });

@@ -134,8 +134,8 @@ export const ROWS: Readonly<Record<string, Row>> = {
   "roles.unbind": {
     good: async (actor) => {
       const principalId = `jwt:https://issuer.example#${actor.fresh("user")}`;
-      const { bindingId } = await actor.must("roles.bind", { role: "viewer", principalId });
-      return { bindingId };
+      const { roleBinding } = await actor.must("roles.bind", { role: "viewer", principalId });
+      return { bindingId: roleBinding.bindingId };
     },
     other: { bindingId: UNKNOWN_ID },
   },

@@ -22,6 +22,7 @@ import {
   type ProtocolClient,
   routedOperation,
   type StreamItem,
+  type StreamReader,
 } from "./clients-model.ts";
 
 const SDL = join(import.meta.dirname, "../../schema/schema.graphql");
@@ -44,6 +45,8 @@ interface Result {
 export interface GraphqlClient extends ProtocolClient {
   /** Runs a query of the test's own. */
   query(request: GraphqlRequest, options?: CallOptions): Promise<Result>;
+  /** Subscribes over server-sent events with a query of the test's own; messages hold the whole `data`. */
+  subscribe(request: GraphqlRequest, options?: CallOptions): StreamReader;
 }
 
 export function createGraphqlClient(url: string): GraphqlClient {
@@ -76,28 +79,33 @@ export function createGraphqlClient(url: string): GraphqlClient {
     return result;
   }
 
+  function openEvents(body: GraphqlRequest, options: CallOptions, read: (result: Result) => StreamItem): StreamReader {
+    const opened = openHttp(url, agent, requestOf("text/event-stream", body, options));
+    const mailbox = createMailbox(`${body.query} over server-sent events`, opened.abort);
+    const items = async function* (): AsyncGenerator<StreamItem> {
+      for await (const { event, data } of readEvents(await opened.answer)) {
+        yield event === "complete" ? { kind: "end" } : read(JSON.parse(data));
+      }
+    };
+    feed(mailbox, items());
+    return mailbox;
+  }
+
   return {
     protocol: "graphql",
     query,
+    subscribe: (request, options = {}) =>
+      openEvents(request, options, (result) => {
+        if (result.errors) return { kind: "failure", failure: failureOf(result.errors[0]!) };
+        return { kind: "message", output: result.data! };
+      }),
     async call(operation, input, options = {}) {
       const request = write(operation, input);
       return outcomeOf(await query(request, options), fieldOf(operation));
     },
     streams: {
-      "graphql-sse"(operation, input, options = {}) {
-        const opened = openHttp(url, agent, requestOf("text/event-stream", write(operation, input), options));
-        const mailbox = createMailbox(`${operation} over GraphQL SSE`, opened.abort);
-        feed(
-          mailbox,
-          (async function* () {
-            for await (const { event, data } of readEvents(await opened.answer)) {
-              if (event === "complete") yield { kind: "end" };
-              else yield itemOf(JSON.parse(data), fieldOf(operation));
-            }
-          })(),
-        );
-        return mailbox;
-      },
+      "graphql-sse": (operation, input, options = {}) =>
+        openEvents(write(operation, input), options, (result) => itemOf(result, fieldOf(operation))),
       "graphql-ws"(operation, input, { authorization } = {}) {
         const client = createClient({
           url: url.replace("http", "ws"),

@@ -156,8 +156,14 @@ function createDetailsReader(): DetailsReader {
   };
 }
 
+/** What grpc-js answers by itself, before or beside the gateway: it has no details. */
+const OF_THE_LIBRARY = /^(Deadline exceeded|Received message larger than max)/;
+
 function failureOf(error: ServiceError, readDetails: DetailsReader): Failure {
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  if (!(bytes instanceof Buffer) && OF_THE_LIBRARY.test(error.details)) {
+    return { ok: false, code: statuses[error.code] as ErrorCode, reason: "", message: error.details, details: {} };
+  }
   if (!(bytes instanceof Buffer)) {
     throw new Error(`gRPC status ${error.code} (${error.details}) carries no grpc-status-details-bin.`);
   }

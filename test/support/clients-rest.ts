@@ -27,6 +27,8 @@ const HTTP_ONLY: Readonly<Record<string, number>> = {
   URL_TOO_LONG: 414,
   PATH_NOT_FOUND: 404,
   METHOD_NOT_ALLOWED: 405,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  HEADERS_TOO_LARGE: 431,
 };
 
 export function createRestClient(base: string): ProtocolClient {

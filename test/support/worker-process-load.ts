@@ -27,9 +27,12 @@ const queue = `${options.path}/queues/${options.queue}`;
 const BATCH = 5;
 const LEASED_AT_ONCE = 10;
 const PAUSE_MS = 20;
+/** No more than this many tasks wait, so that the workers are soon done when enqueueing ends. */
+const MAX_WAITING = 100;
 const REQUEST_TIMEOUT_MS = 10_000;
 const retryPolicy = { maxAttempts: 1000, initialBackoffMs: 0, maxBackoffMs: 0 };
 let enqueueing = true;
+let waiting = 0;
 
 const tell = (line: LoadTold) => process.stdout.write(`${JSON.stringify(line)}\n`);
 const pause = () => new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -55,9 +58,11 @@ function createSender(first: number): (send: (client: RestClient) => Promise<Ans
 async function enqueue(number: number): Promise<void> {
   const send = createSender(number);
   for (let round = 0; enqueueing; round++) {
+    while (waiting > MAX_WAITING) await pause();
     const tasks = Array.from({ length: BATCH }, (_, place) => ({ kind: "k", payload: { round, place }, retryPolicy }));
     const answer = await send((client) => client.post(`${queue}/tasks:batchEnqueue`, { tasks }));
     if (answer?.status === 200) {
+      waiting += BATCH;
       tell({ enqueued: (answer.body.tasks as { taskId: string }[]).map(({ taskId }) => taskId) });
     }
     await pause();
@@ -78,6 +83,7 @@ async function work(number: number): Promise<void> {
           client.post(`${options.path}/tasks/${taskId}:complete`, { fence, result: number }),
         );
       }
+      waiting -= 1;
       if (answer.status === 200) tell({ completed: { taskId, fence } });
     }
   }

@@ -7,7 +7,15 @@ import { endAttempts, releaseTask } from "./store/end-attempt.ts";
 import { getQueues } from "./store/queues.ts";
 import { getTask, setProgress } from "./store/read.ts";
 import { type TaskRow, taskFromRow } from "./store/task-row.ts";
-import { announce, queueKey, TASK_LEASES, type TaskContext } from "./task-context.ts";
+import {
+  announce,
+  announceRoom,
+  queueKey,
+  readyByQueue,
+  roomKey,
+  TASK_LEASES,
+  type TaskContext,
+} from "./task-context.ts";
 import { leaseLost } from "./task-errors.ts";
 import type { LeaseTasksRequest, Task, TaskProgress } from "./task-model.ts";
 
@@ -44,16 +52,37 @@ export function createExecutionService(context: TaskContext): ExecutionService {
   const { database, leases, readiness, random } = context;
   const isLimited = createLimitsCache(context);
 
-  const claim = async (request: Claim, maxConcurrentExecutions: number | undefined): Promise<TaskRow[]> =>
-    maxConcurrentExecutions !== undefined || (await isLimited(request))
-      ? claimLimited(database, request, maxConcurrentExecutions)
-      : claimUnlimited(database, request);
+  const claim = async (request: Claim, maxConcurrentExecutions: number | undefined): Promise<TaskRow[]> => {
+    if (maxConcurrentExecutions === undefined && !(await isLimited(request))) {
+      const rows = await claimUnlimited(database, request);
+      // A queue that was given a limit meanwhile was passed over.
+      if (rows.length > 0 || !(await isLimited(request, 0))) return rows;
+    }
+    return claimLimited(database, request, maxConcurrentExecutions);
+  };
+
+  /** A task in one of the queues wakes a leaser, and room does where one was lacking. */
+  const waitKeys = async (request: Claim, maxConcurrentExecutions: number | undefined): Promise<string[]> => {
+    const { namespace, queues } = request;
+    return [
+      ...queues.map((queue) => queueKey(namespace, queue)),
+      ...((await isLimited(request)) ? queues.map((queue) => roomKey(namespace, queue)) : []),
+      ...(maxConcurrentExecutions === undefined ? [] : [roomKey(namespace)]),
+    ];
+  };
 
   const settled = (held: Held, row: TaskRow): Task => {
     forgetLeases(context, held.namespace, [held]);
-    announce(context, held.namespace, row.state === "READY" ? [{ queue: row.queue, count: 1 }] : []);
+    announce(context, held.namespace, readyByQueue([row]));
+    announceRoom(context, held.namespace, [row.queue]);
     if (row.state === "SCHEDULED") context.scheduled(row.run_at.getTime() - context.clock.now());
     return taskFromRow(row);
+  };
+
+  const release = async ({ namespace, taskId, fence, delayMs }: Held & { delayMs: number }): Promise<Task> => {
+    const row = await releaseTask(database, namespace, taskId, fence, delayMs);
+    if (row === undefined) throw leaseLost(await getTask(database, namespace, taskId), taskId, fence);
+    return settled({ namespace, taskId, fence }, row);
   };
 
   return {
@@ -65,8 +94,15 @@ export function createExecutionService(context: TaskContext): ExecutionService {
       const rows =
         input.waitMs === 0
           ? await claim(request, limit)
-          : await claimOrWait(context, request, input.waitMs, signal ?? call.signal, () => claim(request, limit));
+          : await claimOrWait(context, await waitKeys(request, limit), input.waitMs, signal ?? call.signal, () =>
+              claim(request, limit),
+            );
       if (rows.length === 0) return [];
+      if (call.abortReason !== undefined || signal?.aborted) {
+        // Nobody is there to hear of them.
+        for (const row of rows) await release({ namespace, taskId: row.id, fence: row.fence, delayMs: 0 });
+        return [];
+      }
       // A full answer means that there may be more: let the next in line look.
       if (rows.length === maxTasks) for (const queue of queues) readiness.notify(queueKey(namespace, queue), 1);
       const grants = rows.map((row) => ({ key: row.id, fence: row.fence, ttlMs: leaseMs }));
@@ -111,6 +147,7 @@ export function createExecutionService(context: TaskContext): ExecutionService {
         completions.filter(({ taskId }) => newlyCompleted.has(taskId)),
       );
       if (newlyCompleted.size > 0) announce(context, namespace, []);
+      announceRoom(context, namespace, [...newlyCompleted.values()]);
       return outcomes;
     },
 
@@ -132,15 +169,13 @@ export function createExecutionService(context: TaskContext): ExecutionService {
       if (row) return settled({ namespace, taskId, fence }, row);
       const task = await getTask(database, namespace, taskId);
       // A repeated report of the same failure answers how the task stands.
-      if (task?.failures.at(-1)?.fence === fence && task.fence === fence) return taskFromRow(task);
+      const last = task?.failures.at(-1);
+      if (task?.fence === fence && last?.fence === fence && last.message === error.message && last.type === error.type)
+        return taskFromRow(task);
       throw leaseLost(task, taskId, fence);
     },
 
-    async release({ namespace, taskId, fence, delayMs }) {
-      const row = await releaseTask(database, namespace, taskId, fence, delayMs);
-      if (row === undefined) throw leaseLost(await getTask(database, namespace, taskId), taskId, fence);
-      return settled({ namespace, taskId, fence }, row);
-    },
+    release,
   };
 }
 
@@ -171,19 +206,21 @@ function forgetLeases(
 
 async function claimOrWait(
   context: TaskContext,
-  request: Claim,
+  keys: readonly string[],
   waitMs: number,
   signal: AbortSignal,
   claim: () => Promise<TaskRow[]>,
 ): Promise<TaskRow[]> {
   const until = context.clock.monotonic() + waitMs;
-  const waiter = context.readiness.waiter(request.queues.map((queue) => queueKey(request.namespace, queue)));
+  const waiter = context.readiness.waiter(keys);
   try {
     while (!signal.aborted) {
       const rows = await claim();
       const leftMs = until - context.clock.monotonic();
       if (rows.length > 0 || leftMs <= 0) return rows;
-      await waiter.wait(Math.min(leftMs, RECHECK_MS), signal);
+      const woken = await waiter.wait(Math.min(leftMs, RECHECK_MS), signal);
+      // Who goes away without looking leaves the wake-up to the next in line.
+      if (woken && signal.aborted) for (const key of keys) context.readiness.notify(key, 1);
     }
     return [];
   } finally {
@@ -192,13 +229,15 @@ async function claimOrWait(
 }
 
 /** Remembers for a moment which queues have a concurrency limit, so that a claim without one is a single statement. */
-function createLimitsCache(context: TaskContext): (claim: Claim) => Promise<boolean> {
-  const known = new Map<string, { limited: boolean; until: number }>();
+function createLimitsCache(context: TaskContext): (claim: Claim, maxAgeMs?: number) => Promise<boolean> {
+  const known = new Map<string, { limited: boolean; at: number }>();
   const maxKnown = 10_000;
 
-  return async ({ namespace, queues }) => {
+  return async ({ namespace, queues }, maxAgeMs = LIMITS_STALENESS_MS) => {
     const now = context.clock.monotonic();
-    const unknown = queues.filter((queue) => (known.get(queueKey(namespace, queue))?.until ?? 0) <= now);
+    const unknown = queues.filter(
+      (queue) => now - (known.get(queueKey(namespace, queue))?.at ?? -Infinity) >= maxAgeMs,
+    );
     if (unknown.length > 0) {
       if (known.size > maxKnown) known.clear();
       const found = new Map(
@@ -207,7 +246,7 @@ function createLimitsCache(context: TaskContext): (claim: Claim) => Promise<bool
       for (const name of unknown) {
         const queue = found.get(name);
         const limited = queue?.maxConcurrency !== undefined || queue?.maxConcurrencyPerKey !== undefined;
-        known.set(queueKey(namespace, name), { limited, until: now + LIMITS_STALENESS_MS });
+        known.set(queueKey(namespace, name), { limited, at: now });
       }
     }
     return queues.some((queue) => known.get(queueKey(namespace, queue))?.limited);

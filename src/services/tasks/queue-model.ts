@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { pageSizeField, pageTokenField } from "../../core/page.ts";
-import { durationMs, instant, message, namespaceField } from "../../core/schema.ts";
+import { durationMs, instant, message, namespaceField, text } from "../../core/schema.ts";
 import { queueField, TaskPriority } from "./task-model.ts";
 
 /** How long a level of priority is worth, where a queue does not say otherwise. */
@@ -76,7 +76,7 @@ export const PauseQueueRequest = message(
   "Stops leasing from a queue; enqueueing and work under way go on.",
   {
     ...named,
-    reason: z.string().max(1000).optional().describe("Why, for people."),
+    reason: text(1000).optional().describe("Why, for people."),
   },
 );
 export const PauseQueueResponse = message("PauseQueueResponse", "The queue as it is now.", {

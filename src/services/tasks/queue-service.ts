@@ -13,10 +13,10 @@ import {
   upsertQueue,
 } from "./store/queues.ts";
 import { announce, type TaskContext } from "./task-context.ts";
-import { PRIORITIES } from "./task-model.ts";
+import { PRIORITIES, queueField } from "./task-model.ts";
 
 const THROUGHPUT_WINDOW_MS = 300_000;
-const PLACE = z.strictObject({ after: z.string().max(63) });
+const PLACE = z.strictObject({ after: queueField });
 
 export interface QueueService {
   get(namespace: string, queue: string): Promise<Queue>;
@@ -43,7 +43,7 @@ export function createQueueService(context: TaskContext): QueueService {
   /** A change may let waiting leasers go on: all of them look again. */
   const change = async (namespace: string, name: string, settings: QueueChange): Promise<Queue> => {
     const queue = await upsertQueue(database, namespace, name, settings);
-    announce(context, namespace, [{ queue: name, count: Number.MAX_SAFE_INTEGER }]);
+    announce(context, namespace, [{ queue: name, count: Number.MAX_SAFE_INTEGER, selective: false }]);
     return queue;
   };
 

@@ -4,6 +4,8 @@ import type { Logger } from "../../core/logger.ts";
 import type { Database } from "../../platform/postgres/database.ts";
 import type { WakeUps } from "../../platform/wake-ups.ts";
 import type { LeaseStore } from "../leases/index.ts";
+import type { QueueCount } from "./store/maintain.ts";
+import type { TaskState } from "./task-model.ts";
 
 /** The lease store's space for tasks: key = task id, partition = namespace. */
 export const TASK_LEASES = "tasks";
@@ -34,11 +36,37 @@ export function queueKey(namespace: string, queue: string): string {
 }
 
 /** Tells leasers and watchers what became of tasks. Every change goes through here, after it is durable. */
-export function announce(
-  context: TaskContext,
-  namespace: string,
-  ready: readonly { readonly queue: string; readonly count: number }[],
-): void {
-  for (const { queue, count } of ready) context.readiness.notify(queueKey(namespace, queue), count);
+export function announce(context: TaskContext, namespace: string, ready: readonly QueueCount[]): void {
+  // Of those who wait nobody knows what they can do, so all of them look for a task that not everybody can do.
+  for (const { queue, count, selective } of ready)
+    context.readiness.notify(queueKey(namespace, queue), selective ? Number.MAX_SAFE_INTEGER : count);
   context.changes.notify(namespace, Number.MAX_SAFE_INTEGER);
+}
+
+/** Names what leasers under a concurrency limit wait for besides tasks: room in a queue, or in the namespace. */
+export function roomKey(namespace: string, queue = ""): string {
+  return `${queueKey(namespace, queue)}/room`;
+}
+
+/** Tells leasers under a limit that tasks of these queues, one entry for each, are leased no more. */
+export function announceRoom(context: TaskContext, namespace: string, queues: readonly string[]): void {
+  for (const [queue, group] of Map.groupBy(queues, (name) => name))
+    context.readiness.notify(roomKey(namespace, queue), group.length);
+  if (queues.length > 0) context.readiness.notify(roomKey(namespace), queues.length);
+}
+
+/** Counts those that are ready, by queue. */
+export function readyByQueue(
+  tasks: readonly {
+    readonly queue: string;
+    readonly state: TaskState;
+    readonly required_capabilities: readonly string[];
+  }[],
+): QueueCount[] {
+  const ready = tasks.filter((task) => task.state === "READY");
+  return [...Map.groupBy(ready, (task) => task.queue)].map(([queue, group]) => ({
+    queue,
+    count: group.length,
+    selective: group.some((task) => task.required_capabilities.length > 0),
+  }));
 }

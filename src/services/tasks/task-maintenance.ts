@@ -9,10 +9,11 @@ import {
   type OverdueTask,
   postponeChecks,
   promoteDueTasks,
+  type QueueCount,
   sampleQueueTotals,
 } from "./store/maintain.ts";
 import { deleteWorker, getWorkers } from "./store/workers.ts";
-import { announce, TASK_LEASES, type TaskContext, WORKER_LEASES } from "./task-context.ts";
+import { announce, announceRoom, readyByQueue, TASK_LEASES, type TaskContext, WORKER_LEASES } from "./task-context.ts";
 
 export interface TaskMaintenanceOptions {
   /** How long completed and cancelled tasks are kept, in milliseconds. */
@@ -27,6 +28,7 @@ export interface TaskMaintenance extends Component {
 }
 
 const BATCH = 500;
+const EVENT_BATCH = 5_000;
 const EXPIRY_INTERVAL_MS = 250;
 const OVERDUE_INTERVAL_MS = 500;
 /** A task that is alive is looked at again after this long: the bound on how late a lease store that forgot everything is noticed. */
@@ -64,7 +66,10 @@ export function createTaskMaintenance(context: TaskContext, options: TaskMainten
       logger,
       work: async (signal) => {
         while (!signal.aborted && (await deleteFinishedTasks(database, options.retentionMs, BATCH)) === BATCH);
-        await deleteOldEvents(database, options.eventRetentionMs);
+        while (
+          !signal.aborted &&
+          (await deleteOldEvents(database, options.eventRetentionMs, EVENT_BATCH)) === EVENT_BATCH
+        );
         await forgetLostWorkers(context);
         return undefined;
       },
@@ -147,14 +152,14 @@ async function takeBack(context: TaskContext, tasks: readonly OverdueTask[]): Pr
       group.map((task) => ({ key: task.id, fence: task.fence })),
     );
   }
-  const counts = new Map<string, { namespace: string; queue: string; count: number }>();
-  for (const row of rows) {
-    const key = `${row.namespace}/${row.queue}`;
-    const entry = counts.get(key) ?? { namespace: row.namespace, queue: row.queue, count: 0 };
-    entry.count += 1;
-    counts.set(key, entry);
+  for (const [namespace, group] of Map.groupBy(rows, (row) => row.namespace)) {
+    announce(context, namespace, readyByQueue(group));
+    announceRoom(
+      context,
+      namespace,
+      group.map((row) => row.queue),
+    );
   }
-  announceByNamespace(context, [...counts.values()]);
 }
 
 function expiredAttempt(task: OverdueTask): FailedAttempt {
@@ -173,10 +178,7 @@ function expiredAttempt(task: OverdueTask): FailedAttempt {
   };
 }
 
-function announceByNamespace(
-  context: TaskContext,
-  ready: readonly { namespace: string; queue: string; count: number }[],
-): void {
+function announceByNamespace(context: TaskContext, ready: readonly (QueueCount & { namespace: string })[]): void {
   for (const [namespace, queues] of Map.groupBy(ready, (entry) => entry.namespace))
     announce(context, namespace, queues);
 }

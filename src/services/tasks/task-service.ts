@@ -25,14 +25,17 @@ import {
   type TaskFilter,
 } from "./store/read.ts";
 import { taskFromRow } from "./store/task-row.ts";
-import { announce, TASK_LEASES, type TaskContext } from "./task-context.ts";
+import { announce, announceRoom, readyByQueue, TASK_LEASES, type TaskContext } from "./task-context.ts";
 import { leaseLost } from "./task-errors.ts";
-import type { NewTask, Task, TaskState } from "./task-model.ts";
+import { MAX_BATCH, type NewTask, type Task, type TaskState } from "./task-model.ts";
 
 const BYTES_PER_MB = 1024 * 1024;
-/** Closer to a quota than this, enqueues of a namespace take turns, so that together they cannot pass it. */
-const QUOTA_MARGIN_TASKS = 2000;
-const QUOTA_MARGIN_BYTES = 64 * BYTES_PER_MB;
+/**
+ * Closer to a quota than this, enqueues of a namespace take turns, so that together they cannot pass
+ * it: as much as a hundred of the biggest enqueues, which may all be under way when one of them looks.
+ */
+const QUOTA_MARGIN_TASKS = 100 * MAX_BATCH;
+const QUOTA_MARGIN_BYTES = 100 * 16 * BYTES_PER_MB;
 const PLACE = z.strictObject({ after: z.uuid() });
 
 /** What clients of the queue ask for: new tasks, and what became of them. */
@@ -136,6 +139,7 @@ export function createTaskService(context: TaskContext): TaskService {
       }
       await leases.release(TASK_LEASES, namespace, [{ key: taskId, fence: row.fence }]);
       announce(context, namespace, []);
+      announceRoom(context, namespace, [row.queue]);
       return taskFromRow(row);
     },
 
@@ -307,14 +311,7 @@ function quotaExceeded(namespace: string, quota: string, message: string): AppEr
 }
 
 function announceEnqueued(context: TaskContext, namespace: string, tasks: readonly StoredTask[]): void {
-  const ready = new Map<string, number>();
-  for (const task of tasks) {
-    if (task.state === "READY") ready.set(task.queue, (ready.get(task.queue) ?? 0) + 1);
-    else context.scheduled(task.run_at.getTime() - context.clock.now());
-  }
-  announce(
-    context,
-    namespace,
-    [...ready].map(([queue, count]) => ({ queue, count })),
-  );
+  for (const task of tasks)
+    if (task.state === "SCHEDULED") context.scheduled(task.run_at.getTime() - context.clock.now());
+  announce(context, namespace, readyByQueue(tasks));
 }

@@ -18,7 +18,7 @@ const BATCH = 500;
 const RECHECK_MS = 5_000;
 /** After a wake-up an event may stay unreadable until older transactions end: look again soon, then less often. */
 const SETTLE_MS = [10, 40, 160, 640] as const;
-const CURSOR = z.strictObject({ xid: z.string().regex(/^\d{1,20}$/), id: z.int().min(0) });
+const CURSOR = z.strictObject({ xid: z.string().regex(/^\d{1,19}$/), id: z.int().min(0) });
 
 export type TaskWatch = (request: WatchTasksRequest, call: Call) => AsyncIterable<WatchTasksResponse>;
 

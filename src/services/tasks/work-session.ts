@@ -21,6 +21,8 @@ export function createWorkSession(executions: ExecutionService): WorkSession {
   return async function* work(requests, call) {
     const outbox = createOutbox<WorkResponse>();
     const session: Session = { inFlight: new Map(), stop: new AbortController(), settled: () => {} };
+    // A worker that is full waits for room, which a call that has ended never gives.
+    call.onAbort(() => stop(session));
     const conversation = converse(executions, requests, call, outbox, session).then(
       () => outbox.end(),
       (error: unknown) => outbox.end(toAppError(error)),

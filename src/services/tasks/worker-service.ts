@@ -13,10 +13,10 @@ import {
   type WorkerRow,
 } from "./store/workers.ts";
 import { type TaskContext, WORKER_LEASES } from "./task-context.ts";
-import type { Task } from "./task-model.ts";
+import { type Task, workerIdField } from "./task-model.ts";
 import type { Worker } from "./worker-model.ts";
 
-const PLACE = z.strictObject({ after: z.string().max(200) });
+const PLACE = z.strictObject({ after: workerIdField });
 const MAX_HELD_TASKS = 1000;
 
 export interface WorkerService {

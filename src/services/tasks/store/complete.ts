@@ -11,18 +11,17 @@ export interface Completion {
 // The rows are locked in the order of their ids first, so that two batches cannot wait for one another.
 const COMPLETE = `
   WITH input AS MATERIALIZED (
-    SELECT DISTINCT ON (i.id) i.id, i.fence, i.result FROM json_to_recordset($2::json) AS i(id uuid, fence bigint, result json)
-    ORDER BY i.id, i.fence DESC
+    SELECT i.id, i.fence, i.result FROM json_to_recordset($2::json) AS i(id uuid, fence bigint, result json)
   ),
   held AS MATERIALIZED (
-    SELECT t.id FROM input i JOIN tasks t ON t.namespace = $1 AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
+    SELECT t.id, i.result FROM input i JOIN tasks t ON t.namespace = $1 AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
     ORDER BY t.id FOR UPDATE OF t
   ),
   done AS (
-    UPDATE tasks t SET state = 'COMPLETED', result = i.result, finished_at = now(), updated_at = now(), check_at = NULL,
-      size_bytes = t.size_bytes + coalesce(octet_length(i.result::text), 0)
-    FROM held h JOIN input i ON i.id = h.id WHERE t.namespace = $1 AND t.id = h.id
-    RETURNING t.*, coalesce(octet_length(i.result::text), 0) AS result_bytes
+    UPDATE tasks t SET state = 'COMPLETED', result = h.result, finished_at = now(), updated_at = now(), check_at = NULL,
+      size_bytes = t.size_bytes + coalesce(octet_length(h.result::text), 0)
+    FROM held h WHERE t.namespace = $1 AND t.id = h.id
+    RETURNING t.*, coalesce(octet_length(h.result::text), 0) AS result_bytes
   ),
   changes AS (
     SELECT ${changeOf("t")}, 'LEASED'::task_state AS old_state, t.state AS new_state, t.result_bytes AS size_delta,
@@ -30,7 +29,7 @@ const COMPLETE = `
     FROM done t
   ),
   ${RECORD_CHANGES}
-  SELECT id FROM done`;
+  SELECT id, queue FROM done`;
 
 const EXPLAIN = `
   SELECT t.id, t.fence, t.state FROM tasks t WHERE t.namespace = $1 AND t.id = ANY($2::uuid[])`;
@@ -40,21 +39,18 @@ export type CompletionOutcome = "COMPLETED" | "LEASE_LOST" | "NOT_FOUND";
 /**
  * Completes what is leased under exactly the fence named; the rest changes nothing. A task that was
  * completed under this fence before answers COMPLETED again, and keeps its first result.
+ * `newlyCompleted` names what this call completed, each with its queue.
  */
 export async function completeTasks(
   queryable: Queryable,
   namespace: string,
   completions: readonly Completion[],
-): Promise<{ outcomes: CompletionOutcome[]; newlyCompleted: Set<string> }> {
-  const input = JSON.stringify(
-    completions.map(({ taskId, fence, result }) => ({
-      id: taskId,
-      fence,
-      result: result === undefined ? undefined : result,
-    })),
-  );
-  const done = await queryable.query<{ id: string }>(COMPLETE, [namespace, input]);
-  const newlyCompleted = new Set(done.rows.map((row) => row.id));
+): Promise<{ outcomes: CompletionOutcome[]; newlyCompleted: Map<string, string> }> {
+  const done = await queryable.query<{ id: string; queue: string }>(COMPLETE, [
+    namespace,
+    JSON.stringify(firstOfEachLease(completions)),
+  ]);
+  const newlyCompleted = new Map(done.rows.map((row) => [row.id, row.queue]));
   const others = completions.filter(({ taskId }) => !newlyCompleted.has(taskId)).map(({ taskId }) => taskId);
   const duplicated = newlyCompleted.size < completions.length - others.length;
   const explained = new Map<string, { fence: number; state: string }>();
@@ -69,4 +65,14 @@ export async function completeTasks(
     return found.state === "COMPLETED" && found.fence === fence ? "COMPLETED" : "LEASE_LOST";
   });
   return { outcomes, newlyCompleted };
+}
+
+/** Of completions that name the same task and fence, the first counts. */
+function firstOfEachLease(completions: readonly Completion[]) {
+  const first = new Map<string, { id: string; fence: number; result: Json | undefined }>();
+  for (const { taskId, fence, result } of completions) {
+    const lease = `${taskId} ${fence}`;
+    if (!first.has(lease)) first.set(lease, { id: taskId, fence, result });
+  }
+  return [...first.values()];
 }

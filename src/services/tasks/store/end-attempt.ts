@@ -32,8 +32,9 @@ const END_ATTEMPTS = `
   held AS MATERIALIZED (
     SELECT t.namespace, t.id, i.type, i.message, i.details, i.expired,
       i.retryable AND t.attempt < t.max_attempts AS again,
-      least(coalesce(i."delayMs", least(t.max_backoff_ms, t.initial_backoff_ms * least(power(t.backoff_multiplier, t.attempt - 1), 1e15))
-        * (1 + t.backoff_jitter * (2 * i.random - 1))), 1e12) AS delay_ms
+      coalesce(i."delayMs", least(t.max_backoff_ms,
+        least(t.max_backoff_ms, t.initial_backoff_ms * least(power(t.backoff_multiplier, t.attempt - 1), 1e15))
+        * (1 + t.backoff_jitter * (2 * i.random - 1)))) AS delay_ms
     FROM input i JOIN tasks t ON t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
     ORDER BY t.namespace, t.id FOR UPDATE OF t
   ),
@@ -74,6 +75,7 @@ const RELEASE = `
   released AS (
     UPDATE tasks t SET state = CASE WHEN $4::bigint > 0 THEN 'SCHEDULED' ELSE 'READY' END::task_state,
       run_at = CASE WHEN $4::bigint > 0 THEN now() + $4::bigint * interval '1 millisecond' ELSE t.run_at END,
+      order_at = CASE WHEN $4::bigint > 0 THEN t.order_at + (now() + $4::bigint * interval '1 millisecond' - t.run_at) ELSE t.order_at END,
       attempt = t.attempt - 1, updated_at = now(), check_at = NULL
     FROM held h WHERE t.namespace = $1 AND t.id = h.id
     RETURNING t.*

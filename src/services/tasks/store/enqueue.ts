@@ -19,10 +19,11 @@ export interface StoredTask {
   readonly queue: string;
   readonly state: TaskState;
   readonly run_at: Date;
+  readonly required_capabilities: readonly string[];
 }
 
 const SELECT_IDEMPOTENT = `
-  SELECT id, queue, state, run_at, idempotency_key, idempotency_hash FROM tasks
+  SELECT id, queue, state, run_at, required_capabilities, idempotency_key, idempotency_hash FROM tasks
   WHERE namespace = $1 AND idempotency_key = ANY($2::text[])`;
 
 function insertReturning(columns: string): string {
@@ -53,7 +54,7 @@ function insertReturning(columns: string): string {
       i.payload, i."sizeBytes", i.labels, i."concurrencyKey", i."idempotencyKey", i."idempotencyHash",
       i."executionTimeoutMs", i."maxAttempts", i."initialBackoffMs", i."maxBackoffMs", i.multiplier, i.jitter
     FROM input i LEFT JOIN queues q ON q.namespace = $1 AND q.name = i.queue
-    ORDER BY i.id
+    ORDER BY i."idempotencyKey", i.id -- so that two batches with the same keys cannot wait for one another
     ON CONFLICT (namespace, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
     RETURNING t.*
   ),
@@ -66,7 +67,7 @@ function insertReturning(columns: string): string {
   SELECT ${columns} FROM inserted t`;
 }
 
-const INSERT_TASKS = insertReturning("t.id, t.queue, t.state, t.run_at");
+const INSERT_TASKS = insertReturning("t.id, t.queue, t.state, t.run_at, t.required_capabilities");
 const INSERT_WHOLE_TASKS = insertReturning(taskColumns("t"));
 
 /** Finds the tasks that were enqueued under one of `keys`. */

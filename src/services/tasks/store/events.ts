@@ -31,13 +31,14 @@ export async function currentCursor(queryable: Queryable): Promise<EventCursor> 
   return { xid: rows[0]?.xid ?? "0", id: 0 };
 }
 
-// Only below the oldest running transaction: what is above may still get earlier neighbours.
+// Only below the oldest running transaction: what is above may still get earlier neighbours. The order
+// names e.xid, because a bare xid would be the text that is answered, where 1000 comes before 999.
 const READ_EVENTS = `
-  SELECT xid::text, id, namespace, task_id, queue, kind, type, state, attempt, fence, worker_id, occurred_at FROM task_events
+  SELECT e.xid::text, e.id, namespace, task_id, queue, kind, type, state, attempt, fence, worker_id, occurred_at FROM task_events e
   WHERE namespace = $1 AND (xid, id) > ($2::text::xid8, $3::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot())
     AND ($4::text IS NULL OR queue = $4) AND ($5::uuid IS NULL OR task_id = $5)
     AND (cardinality($6::text[]) = 0 OR type = ANY($6::text[]))
-  ORDER BY xid, id LIMIT $7`;
+  ORDER BY e.xid, e.id LIMIT $7`;
 
 export interface EventFilter {
   readonly namespace: string;

@@ -16,14 +16,23 @@ const PROMOTE_DUE = `
     FROM promoted t
   ),
   ${RECORD_CHANGES}
-  SELECT namespace, queue, count(*) AS count FROM promoted GROUP BY namespace, queue`;
+  SELECT namespace, queue, count(*) AS count, bool_or(cardinality(required_capabilities) > 0) AS selective
+  FROM promoted GROUP BY namespace, queue`;
 
 const NEXT_DUE = `
   SELECT greatest(0, extract(epoch FROM min(run_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE state = 'SCHEDULED'`;
 
+/** How many tasks became ready in a queue. */
+export interface QueueCount {
+  readonly queue: string;
+  readonly count: number;
+  /** True where some of them require capabilities, so that not every worker will do. */
+  readonly selective: boolean;
+}
+
 /** Makes up to `limit` scheduled tasks whose time has come ready, and says how many in which queues. */
 export async function promoteDueTasks(queryable: Queryable, limit: number) {
-  const { rows } = await queryable.query<{ namespace: string; queue: string; count: number }>(PROMOTE_DUE, [limit]);
+  const { rows } = await queryable.query<QueueCount & { namespace: string }>(PROMOTE_DUE, [limit]);
   return rows;
 }
 
@@ -52,12 +61,16 @@ export async function listOverdueTasks(queryable: Queryable, limit: number): Pro
 }
 
 const POSTPONE_CHECKS = `
+  WITH held AS MATERIALIZED (
+    SELECT t.namespace, t.id FROM json_to_recordset($1::json) AS i(namespace text, id uuid, fence bigint)
+    JOIN tasks t ON t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
+    FOR UPDATE OF t SKIP LOCKED
+  )
   UPDATE tasks t SET check_at = least(now() + $2::bigint * interval '1 millisecond',
     t.leased_at + t.execution_timeout_ms * interval '1 millisecond')
-  FROM json_to_recordset($1::json) AS i(namespace text, id uuid, fence bigint)
-  WHERE t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'`;
+  FROM held h WHERE t.namespace = h.namespace AND t.id = h.id`;
 
-/** Looks at tasks again after `delayMs`, or when their execution time ends if that is sooner. */
+/** Looks at tasks again after `delayMs`, or when their execution time ends if that is sooner. What somebody else is changing needs no looking at. */
 export async function postponeChecks(
   queryable: Queryable,
   tasks: readonly OverdueTask[],
@@ -90,21 +103,29 @@ export async function deleteFinishedTasks(queryable: Queryable, ageMs: number, l
 }
 
 const DELETE_EVENTS = `
-  WITH gone AS (DELETE FROM task_events WHERE occurred_at < now() - $1::bigint * interval '1 millisecond' RETURNING xid, id),
-  last AS (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC LIMIT 1)
-  INSERT INTO task_event_horizon AS h (only_row, xid, id) SELECT true, xid, id FROM last
-  ON CONFLICT (only_row) DO UPDATE SET xid = excluded.xid, id = excluded.id WHERE (h.xid, h.id) < (excluded.xid, excluded.id)`;
+  WITH gone AS (
+    DELETE FROM task_events WHERE ctid = ANY(ARRAY(
+      SELECT ctid FROM task_events WHERE occurred_at < now() - $1::bigint * interval '1 millisecond' LIMIT $2 FOR UPDATE SKIP LOCKED
+    )) RETURNING xid, id
+  ),
+  last AS (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC LIMIT 1),
+  remembered AS (
+    INSERT INTO task_event_horizon AS h (only_row, xid, id) SELECT true, xid, id FROM last
+    ON CONFLICT (only_row) DO UPDATE SET xid = excluded.xid, id = excluded.id WHERE (h.xid, h.id) < (excluded.xid, excluded.id)
+  )
+  SELECT count(*) AS count FROM gone`;
 
-/** Deletes events older than `ageMs` and remembers up to where. */
-export async function deleteOldEvents(queryable: Queryable, ageMs: number): Promise<void> {
-  await queryable.query(DELETE_EVENTS, [ageMs]);
+/** Deletes up to `limit` events older than `ageMs`, remembers up to where, and answers how many. Watchers stand still while it runs. */
+export async function deleteOldEvents(queryable: Queryable, ageMs: number, limit: number): Promise<number> {
+  const { rows } = await queryable.query<{ count: number }>(DELETE_EVENTS, [ageMs, limit]);
+  return rows[0]?.count ?? 0;
 }
 
 const SAMPLE_TOTALS = `
   INSERT INTO queue_samples (namespace, queue, sampled_at, enqueued_total, completed_total, failed_total)
   SELECT namespace, queue, to_timestamp(floor(extract(epoch FROM now()) * 1000 / $1::bigint) * $1::bigint / 1000),
     sum(enqueued_total), sum(completed_total), sum(failed_total + expired_total)
-  FROM queue_counters GROUP BY namespace, queue ON CONFLICT DO NOTHING`;
+  FROM queue_counters GROUP BY namespace, queue ORDER BY namespace, queue ON CONFLICT DO NOTHING`;
 const DELETE_SAMPLES = "DELETE FROM queue_samples WHERE sampled_at < now() - $1::bigint * interval '1 millisecond'";
 
 /** Notes every queue's totals once in each interval, whichever gateway comes first, and forgets old notes. */

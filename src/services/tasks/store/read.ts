@@ -1,6 +1,7 @@
 import type { Queryable } from "../../../platform/postgres/database.ts";
 import { TASK_STATES, type TaskState } from "../task-model.ts";
 import { changeOf, RECORD_CHANGES } from "./changes.ts";
+import type { QueueCount } from "./maintain.ts";
 import { type TaskRow, taskColumns } from "./task-row.ts";
 
 const GET = `SELECT ${taskColumns("t")} FROM tasks t WHERE t.namespace = $1 AND t.id = $2`;
@@ -154,7 +155,7 @@ export async function redriveDeadLetters(
   limit: number,
 ) {
   const chosen = selectDeadLetters(namespace, filter, limit);
-  const { rows } = await queryable.query<{ queue: string; count: number }>(
+  const { rows } = await queryable.query<QueueCount>(
     `WITH chosen AS MATERIALIZED (${chosen.text}),
     redriven AS (
       UPDATE tasks t SET state = 'READY', attempt = 0, run_at = now(), finished_at = NULL, updated_at = now(),
@@ -167,7 +168,7 @@ export async function redriveDeadLetters(
       FROM redriven t
     ),
     ${RECORD_CHANGES}
-    SELECT queue, count(*) AS count FROM redriven GROUP BY queue`,
+    SELECT queue, count(*) AS count, bool_or(cardinality(required_capabilities) > 0) AS selective FROM redriven GROUP BY queue`,
     chosen.values,
   );
   return rows;
