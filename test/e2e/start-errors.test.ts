@@ -62,24 +62,21 @@ test("--print-config shows every value and no secret", async () => {
   expect(stdout).toContain("TARL_DATABASE_URL=postgres://user:***@host/db");
 });
 
-test.each(["TARL_REST_PORT", "TARL_GRAPHQL_PORT", "TARL_GRPC_PORT"])(
-  "an occupied %s is named, with what to do, and the data folder is left free",
-  async (variable) => {
-    const port = await restartablePort();
-    const server = createServer();
-    squatter = server;
-    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+test("an occupied port is named, with what to do, and the data folder is left free", async () => {
+  const port = await restartablePort();
+  const server = createServer();
+  squatter = server;
+  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+  for (const variable of ["TARL_REST_PORT", "TARL_GRAPHQL_PORT", "TARL_GRPC_PORT"]) {
     const { code, stderr } = await runMain(dir, { ...ANY_PORTS, [variable]: String(port) });
     expect(code).toBe(1);
     expect(stderr).toContain(String(port));
     expect(stderr).toContain(variable);
     expect(stderr).not.toMatch(/\n\s+at /);
-
-    gateway = await startGateway({ dir });
-    expect((await restClient(gateway, gateway.adminKey).get("/namespaces/default")).status).toBe(200);
-  },
-  120_000,
-);
+  }
+  gateway = await startGateway({ dir });
+  expect((await restClient(gateway, gateway.adminKey).get("/namespaces/default")).status).toBe(200);
+}, 120_000);
 
 test("two gateways on one data folder: the second is refused, the first goes on", async () => {
   gateway = await startGateway({ dir });

@@ -71,7 +71,7 @@ describe.each(SETUPS)("a worker that was stopped past its lease on $name", ({ st
       await admin.post(`${path}/queues/q/tasks`, { kind: "k", retryPolicy: { initialBackoffMs: 0 } });
       const key = installation.adminKey;
       worker = startWorkerProcess<OneTaskTold>("one", {
-        ...{ rest, graphql, grpc, key, namespace, queue: "q", leaseMs: 500, protocol },
+        ...{ rest, graphql, grpc, key, namespace, queue: "q", leaseMs: 500, protocol: "rest" },
       } satisfies OneTaskOptions);
       const { leased } = await worker.waitFor("it leases the task", (line) => line.leased !== undefined);
       worker.signal("SIGSTOP");
@@ -80,7 +80,7 @@ describe.each(SETUPS)("a worker that was stopped past its lease on $name", ({ st
       expect((await admin.post(`${path}/queues/q/tasks:lease`, lease)).body.tasks).toHaveLength(1);
       worker.signal("SIGCONT");
       const { completed } = await worker.waitFor("its completion is answered", (line) => line.completed !== undefined);
-      expect(completed).toEqual({ code, reason: "LEASE_LOST" });
+      expect(completed).toEqual({ code: 409, reason: "LEASE_LOST" });
       const { task } = (await admin.get(`${path}/tasks/${leased!.taskId}`)).body;
       expect(task).toMatchObject({ state: "LEASED", workerId: "second", fence: 2 });
       const done = await admin.post(`${path}/tasks/${leased!.taskId}:complete`, { fence: 2 });

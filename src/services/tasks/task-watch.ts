@@ -34,12 +34,15 @@ export function createTaskWatch(context: TaskContext): TaskWatch {
       let cursor = await startingCursor(context, request.cursor);
       let settling = 0;
       while (!call.signal.aborted) {
+        // Asked before the look: what the look does not find below it, the filter has left out.
+        const seenUpTo = await currentCursor(database);
         const rows = await readEvents(database, filterOf(request), cursor, BATCH);
         for (const row of rows) {
           cursor = { xid: row.xid, id: row.id };
           yield { cursor: encodePageToken({ xid: cursor.xid, id: cursor.id }), event: eventFromRow(row) };
         }
         if (rows.length === BATCH) continue;
+        if (BigInt(seenUpTo.xid) > BigInt(cursor.xid)) cursor = seenUpTo;
         const woken = await waiter.wait(SETTLE_MS[settling] ?? RECHECK_MS, call.signal);
         settling = woken ? 0 : Math.min(settling + 1, SETTLE_MS.length);
       }
