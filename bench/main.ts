@@ -51,6 +51,8 @@ function chooseCases({ only }: BenchOptions): readonly Case[] {
   return chosen;
 }
 
+// A child is ended when this process exits, which a signal alone does not make it do.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 try {
   await main();
 } catch (error) {

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Config } from "./config/config.ts";
 import type { Clock } from "./core/clock.ts";
 import type { Logger } from "./core/logger.ts";
@@ -73,7 +74,11 @@ export async function openStores(
 async function openDatabase(config: Config, logger: Logger, onQuery?: QueryObserver): Promise<Database> {
   const observed = onQuery ? { onQuery } : {};
   if (config.databaseUrl === undefined) {
-    return createPgliteDatabase({ dataDir: join(config.dataDir, "postgres"), ...observed });
+    return createPgliteDatabase({
+      dataDir: join(config.dataDir, "postgres"),
+      templateDir: fileURLToPath(new URL("../.embedded/postgres", import.meta.url)),
+      ...observed,
+    });
   }
   return createPostgresDatabase({
     url: config.databaseUrl,

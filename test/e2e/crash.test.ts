@@ -190,8 +190,9 @@ async function compare(
     ...{ expired: leases - rows.size, deadLettered: 0 },
   });
   const { body: waiting } = await client.get(`${path}/tasks?states=READY&pageSize=1000`);
+  const waitingByQueue = Map.groupBy<string, Body>(waiting.tasks, ({ queue }) => queue);
   expect(usage.usage).toMatchObject({
-    queueDepth: { used: waiting.tasks.length },
+    queueDepth: { used: Math.max(...[...waitingByQueue.values()].map((tasks) => tasks.length)) },
     concurrentExecutions: { used: 0 },
   });
 }

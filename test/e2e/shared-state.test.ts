@@ -47,10 +47,10 @@ describe.each(SETUPS)("what gateways share on $name", ({ start }) => {
     const { secret, keyId } = await createKey(a, mine.path, "viewer");
     const guest = restClient(installation.b, secret);
     expect((await guest.get(path)).status).toBe(404);
-    const bound = await a.post(`${path}/role-bindings`, { principalId: `key:${keyId}`, role: "viewer" });
+    const bound = await a.post(`${path}/roleBindings`, { principalId: `key:${keyId}`, role: "viewer" });
     expect(bound.status).toBe(200);
     await eventually("the guest may read", async () => (await guest.get(path)).status === 200, REVOCATION_MS);
-    expect((await a.call("DELETE", `${path}/role-bindings/${bound.body.roleBinding.bindingId}`)).status).toBe(200);
+    expect((await a.call("DELETE", `${path}/roleBindings/${bound.body.roleBinding.bindingId}`)).status).toBe(200);
     await eventually("the guest may not read", async () => (await guest.get(path)).status === 404, REVOCATION_MS);
 
     expect((await b.get(path)).status).toBe(200);

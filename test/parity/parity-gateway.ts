@@ -36,6 +36,8 @@ export interface Actor {
 }
 
 const STOP_MS = 5_000;
+/** What a hook that starts a gateway may take: a new embedded database is slow on a busy machine. */
+export const START_MS = 60_000;
 
 /** Starts a gateway in this process on the embedded database in a folder of its own. */
 export async function startParityGateway(environment: Readonly<Record<string, string>> = {}): Promise<ParityGateway> {

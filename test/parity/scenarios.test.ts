@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Failure, Outcome } from "../support/clients-model.ts";
 import { expectAlike, onEach } from "./on-each.ts";
-import { type ParityGateway, startParityGateway } from "./parity-gateway.ts";
+import { type ParityGateway, START_MS, startParityGateway } from "./parity-gateway.ts";
 import { createNotebook, SCENARIOS } from "./scenarios.ts";
 
 let gateway: ParityGateway;
 
 beforeAll(async () => {
   gateway = await startParityGateway();
-});
+}, START_MS);
 afterAll(async () => {
   await gateway?.stop();
 });

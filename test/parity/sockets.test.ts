@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
 import { PROTOCOLS, type ProtocolName } from "../support/clients-model.ts";
-import { type ParityGateway, startParityGateway } from "./parity-gateway.ts";
+import { type ParityGateway, START_MS, startParityGateway } from "./parity-gateway.ts";
 
 const BUDGET_MS = 2_500;
 /** A client that has said all it had to say must not be kept waiting. */
@@ -14,7 +14,7 @@ let gateway: ParityGateway;
 
 beforeAll(async () => {
   gateway = await startParityGateway();
-});
+}, START_MS);
 afterAll(async () => {
   await gateway?.stop();
 });

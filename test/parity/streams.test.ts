@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CallOptions, Failure, Input, StreamItem, StreamReader } from "../support/clients-model.ts";
-import { type Actor, type ParityGateway, startParityGateway } from "./parity-gateway.ts";
+import { type Actor, type ParityGateway, START_MS, startParityGateway } from "./parity-gateway.ts";
 
 const WAYS = ["sse", "ndjson", "grpc", "graphql-sse", "graphql-ws"] as const;
 type Way = (typeof WAYS)[number];
@@ -14,7 +14,7 @@ beforeAll(async () => {
   gateway = await startParityGateway();
   actor = await gateway.actor("rest", "watched");
   start = await firstCursor();
-});
+}, START_MS);
 afterAll(async () => {
   await gateway?.stop();
 });

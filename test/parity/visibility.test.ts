@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PROTOCOLS } from "../support/clients-model.ts";
-import { type Actor, type ParityGateway, startParityGateway } from "./parity-gateway.ts";
+import { type Actor, type ParityGateway, START_MS, startParityGateway } from "./parity-gateway.ts";
 
 const HIDDEN = "the-hidden-word";
 const QUEUE = "private";
@@ -27,7 +27,7 @@ beforeAll(async () => {
     if (kind === "dead")
       await actor.must("tasks.fail", { taskId, fence, retryable: false, error: { message: "broken" } });
   }
-});
+}, START_MS);
 afterAll(async () => {
   await gateway?.stop();
 });

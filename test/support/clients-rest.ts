@@ -70,7 +70,7 @@ export function createRestClient(base: string): ProtocolClient {
 /** The HTTP request that says `input`: path variables, then the query or a JSON body. */
 export function restRequest(operation: string, input: Input, options: CallOptions = {}): HttpRequest {
   const { method, path, variables } = splitRestRoute(routedOperation(operation).rest);
-  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(input[name])));
+  const filled = path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(textOf(input[name])));
   const rest = Object.entries(input).filter(([name]) => !variables.includes(name));
   const hasBody = takesBody(method);
   const query = hasBody ? "" : queryOf(rest);
@@ -87,6 +87,11 @@ export function restRequest(operation: string, input: Input, options: CallOption
   };
 }
 
+/** How a URL says a value that has no business in one. */
+function textOf(value: unknown): string {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+}
+
 function queryOf(fields: readonly (readonly [string, unknown])[]): string {
   const pairs: [string, unknown][] = [];
   for (const [name, value] of fields) {
@@ -96,7 +101,7 @@ function queryOf(fields: readonly (readonly [string, unknown])[]): string {
       for (const [key, item] of Object.entries(value)) pairs.push([`${name}[${key}]`, item]);
     } else pairs.push([name, value]);
   }
-  return pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(String(value))}`).join("&");
+  return pairs.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(textOf(value))}`).join("&");
 }
 
 function readAnswer(answer: HttpAnswer): Outcome {

@@ -1,5 +1,6 @@
-import { mkdir } from "node:fs/promises";
-import { dirname } from "node:path";
+import { existsSync } from "node:fs";
+import { cp, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { PGlite, types } from "@electric-sql/pglite";
 import type { Database, Queryable, QueryResult } from "./database.ts";
 import { mapDatabaseError } from "./database-error.ts";
@@ -10,6 +11,8 @@ import { retryTransient } from "./retry.ts";
 export interface PgliteDatabaseOptions {
   /** The folder that holds the data; undefined keeps it in memory, for tests. */
   readonly dataDir?: string | undefined;
+  /** An initialised, empty database that a new `dataDir` is copied from where it is there: initialising one takes seconds. */
+  readonly templateDir?: string | undefined;
   readonly onQuery?: QueryObserver;
   /** How often dead rows are cleared away and statistics renewed. */
   readonly vacuumEveryMs?: number;
@@ -41,8 +44,13 @@ interface PgliteResult<Row> {
  * machine that may lose power, use a Postgres of its own.
  */
 export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}): Promise<Database> {
-  const lock = options.dataDir === undefined ? undefined : await lockAndMakeFolder(options.dataDir);
-  const engine = await openEngine(options.dataDir).catch(async (error) => {
+  const { dataDir, templateDir } = options;
+  const lock = dataDir === undefined ? undefined : await lockAndMakeFolder(dataDir);
+  const open = async () => {
+    if (dataDir !== undefined && templateDir !== undefined) await copyTemplate(templateDir, dataDir);
+    return openEngine(dataDir);
+  };
+  const engine = await open().catch(async (error) => {
     await lock?.release();
     throw error;
   });
@@ -88,6 +96,15 @@ export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}):
 async function lockAndMakeFolder(dataDir: string): Promise<FolderLock> {
   await mkdir(dirname(dataDir), { recursive: true });
   return lockFolder(dataDir);
+}
+
+/** Whole or not at all: a copy that was cut short is thrown away by the next start. */
+async function copyTemplate(templateDir: string, dataDir: string): Promise<void> {
+  if (existsSync(dataDir) || !existsSync(join(templateDir, "PG_VERSION"))) return;
+  const unfinished = `${dataDir}.new`;
+  await rm(unfinished, { recursive: true, force: true });
+  await cp(templateDir, unfinished, { recursive: true });
+  await rename(unfinished, dataDir);
 }
 
 async function openEngine(dataDir: string | undefined): Promise<PGlite> {

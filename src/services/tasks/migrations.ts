@@ -68,7 +68,6 @@ export const taskMigrations = [
       CREATE INDEX tasks_ready ON tasks (namespace, queue, lane, order_at, id) WHERE state = 'READY';
       CREATE INDEX tasks_due ON tasks (run_at) WHERE state = 'SCHEDULED';
       CREATE INDEX tasks_check ON tasks (check_at) WHERE state = 'LEASED';
-      CREATE INDEX tasks_worker ON tasks (namespace, worker_id) WHERE state = 'LEASED';
       CREATE INDEX tasks_concurrency ON tasks (namespace, queue, concurrency_key) WHERE state = 'LEASED' AND concurrency_key IS NOT NULL;
       CREATE INDEX tasks_dead ON tasks (namespace, id) WHERE state = 'DEAD_LETTERED';
       CREATE INDEX tasks_finished ON tasks (finished_at) WHERE state IN ('COMPLETED', 'CANCELLED');

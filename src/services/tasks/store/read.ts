@@ -101,6 +101,7 @@ export async function listTasksOfQueues(
   return rows;
 }
 
+// It walks the leased tasks of all namespaces: an index for this rare question would cost every claim.
 const HELD_BY_WORKERS = `
   SELECT ${taskColumns("t")} FROM tasks t
   WHERE t.namespace = $1 AND t.worker_id = ANY($2::text[]) AND t.state = 'LEASED' ORDER BY t.leased_at, t.id LIMIT $3`;
