@@ -54,13 +54,14 @@ export function uuidField(description: string) {
 const EARLIEST_MS = Date.UTC(1970, 0, 1);
 const LATEST_MS = Date.UTC(2200, 0, 1);
 
-/** An RFC 3339 instant between 1970 and 2200; answers are in UTC with milliseconds. */
+/** An RFC 3339 instant between 1970 and 2200, in UTC with milliseconds however it was written. */
 export function instant(description: string) {
   return z.iso
     .datetime({ offset: true, error: "must be an RFC 3339 time such as 2027-01-31T09:30:00Z" })
     .refine((value) => Date.parse(value) >= EARLIEST_MS && Date.parse(value) < LATEST_MS, {
       error: "must lie between the years 1970 and 2200",
     })
+    .overwrite((value) => (Number.isNaN(Date.parse(value)) ? value : new Date(value).toISOString()))
     .describe(description);
 }
 

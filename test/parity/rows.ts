@@ -102,7 +102,7 @@ export const ROWS: Readonly<Record<string, Row>> = {
   "namespaces.usage": { good: () => ({}) },
 
   "keys.create": {
-    good: () => ({ roles: ["worker", "viewer"], displayName: "Worker", expiresAt: "2199-01-01T00:00:00.000Z" }),
+    good: () => ({ roles: ["worker", "viewer"], displayName: "Worker", expiresAt: "2199-01-01T00:00:00Z" }),
     other: { roles: ["viewer"] },
   },
   "keys.get": { good: async (actor) => ({ keyId: await newKey(actor) }) },

@@ -33,9 +33,9 @@ export function keyIdOf(text: string): string {
   return text.slice(KEY_PREFIX.length, ID_END);
 }
 
-/** What is stored of a secret. It has 256 random bits, so a slow hash would only slow down the gateway. */
+/** What is stored of a key, checksum and all. It has 256 random bits, so a slow hash would only slow down the gateway. */
 export function hashSecret(text: string): Buffer {
-  return hash("sha256", text.slice(ID_END + 1, SECRET_END), "buffer");
+  return hash("sha256", text, "buffer");
 }
 
 function checksum(body: string): string {

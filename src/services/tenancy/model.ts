@@ -45,7 +45,7 @@ export const Isolation = enumeration(
 export const Quotas = message("NamespaceQuotas", "Limits of a namespace; an absent one is unlimited.", {
   maxWorkflows: z.int().min(0).max(MAX_QUOTA).optional().describe("Workflows under way at once."),
   maxConcurrentExecutions: z.int().min(0).max(MAX_QUOTA).optional().describe("Tasks leased at once."),
-  maxQueueDepth: z.int().min(0).max(MAX_QUOTA).optional().describe("Tasks that wait, in all queues together."),
+  maxQueueDepth: z.int().min(0).max(MAX_QUOTA).optional().describe("Tasks that wait in any one queue."),
   maxStorageMb: z.int().min(0).max(MAX_QUOTA).optional().describe("Payloads and results kept, in units of 2^20 bytes."),
   rateLimitPerMinute: z
     .int()
@@ -124,7 +124,7 @@ export const NamespaceUsage = message("NamespaceUsage", "Quotas of a namespace a
   namespace: namespaceField,
   workflows: QuotaUsage.describe("Workflows under way."),
   concurrentExecutions: QuotaUsage.describe("Tasks leased."),
-  queueDepth: QuotaUsage.describe("Tasks that wait."),
+  queueDepth: QuotaUsage.describe("Tasks that wait in the queue that has most."),
   storageMb: QuotaUsage.describe("Payloads and results kept, in units of 2^20 bytes."),
   requestsPerMinute: QuotaUsage.describe(
     "Requests in the current minute, as this gateway knows them; counted only where they are limited.",

@@ -30,7 +30,8 @@ export const DEFAULT_GRAPHQL_LIMITS: GraphqlLimits = {
   maxDepth: 12,
   maxAliases: 30,
   maxDirectives: 50,
-  maxCost: 10_000,
+  // A page of 1,000 tasks with all their fields costs 13,000.
+  maxCost: 20_000,
   maxCachedQueries: 1_000,
   maxSockets: 10_000,
   maxOperationsPerSocket: 100,

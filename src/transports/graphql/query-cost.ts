@@ -28,6 +28,8 @@ const OBJECT_COST = 1;
 /** How long a list is taken to be where no argument says it. */
 const ASSUMED_LIST_SIZE = 10;
 const ASSUMED_PAGE_SIZE = 50;
+/** No operation answers with more at once; to ask for more is refused by its own check, which names the field. */
+const MAX_LIST_SIZE = 1_000;
 /** Arguments, or fields of an `input`, that say how long the list in the answer may be. */
 const SIZE_ARGUMENTS = ["pageSize", "maxTasks", "limit"];
 
@@ -125,7 +127,7 @@ export function priceOperation(
         for (const [key, inner] of Object.entries(value)) sizes.push(...sizesSaid(key, inner));
       }
     }
-    if (sizes.length > 0) return Math.max(...sizes);
+    if (sizes.length > 0) return Math.min(MAX_LIST_SIZE, Math.max(...sizes));
     return hasSizeArgument ? ASSUMED_PAGE_SIZE : undefined;
   }
 
