@@ -45,6 +45,8 @@ export interface Domains {
   readonly dispatcher: Dispatcher;
   /** In the order in which it is started. */
   readonly background: readonly Component[];
+  /** Answers who waits for something at once, because the gateway goes away. */
+  drain(): void;
   close(): void;
 }
 
@@ -86,6 +88,10 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
       createLeaseSweeper({ leases, logger }),
       createRecordPurge(records, logger),
     ],
+    drain() {
+      tasks.drain();
+      freed.drain();
+    },
     close() {
       tasks.close();
       freed.close();

@@ -105,12 +105,13 @@ interface Parts {
   readonly tracing: Tracing | undefined;
   readonly logger: Logger;
   readonly madeAdminKey: boolean;
+  drain(): void;
   close(): void;
 }
 
 const DRAIN_SHARE = 0.8;
 
-function assemble({ background, transports, stores, tracing, logger, madeAdminKey, close }: Parts): Gateway {
+function assemble({ background, transports, stores, tracing, logger, madeAdminKey, drain, close }: Parts): Gateway {
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
 
@@ -122,7 +123,9 @@ function assemble({ background, transports, stores, tracing, logger, madeAdminKe
   const stop = async (deadlineMs: number) => {
     const until = performance.now() + deadlineMs;
     const leftMs = () => Math.max(0, until - performance.now());
-    await quietly(logger, "transports", transports.stop(deadlineMs * DRAIN_SHARE));
+    const closing = transports.stop(deadlineMs * DRAIN_SHARE);
+    drain();
+    await quietly(logger, "transports", closing);
     for (const component of [...background].reverse()) await quietly(logger, component.name, component.stop(leftMs()));
     close();
     await quietly(logger, "stores", stores.close());

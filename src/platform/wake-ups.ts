@@ -13,6 +13,9 @@ export interface WakeUps {
   /** Wakes up to `count` waiters of `key` here, and as many in each other gateway. */
   notify(key: string, count: number): void;
   waiter(keys: readonly string[]): Waiter;
+  /** Wakes everybody; nobody should wait any more, because the gateway goes away. */
+  drain(): void;
+  readonly isDraining: boolean;
   close(): void;
 }
 
@@ -28,6 +31,7 @@ class QueuedWaiter {
 
 export async function createWakeUps(pubsub: PubSub, channel: string): Promise<WakeUps> {
   const waiters = new Map<string, Set<QueuedWaiter>>();
+  let isDraining = false;
 
   const wakeHere = (key: string, count: number) => {
     let left = count;
@@ -65,6 +69,13 @@ export async function createWakeUps(pubsub: PubSub, channel: string): Promise<Wa
           if (queued.woken) for (const key of keys) wakeHere(key, 1);
         },
       };
+    },
+    drain() {
+      isDraining = true;
+      for (const key of waiters.keys()) wakeHere(key, Number.POSITIVE_INFINITY);
+    },
+    get isDraining() {
+      return isDraining;
     },
     close: unsubscribe,
   };

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { z } from "zod";
+import { AppError } from "../../core/errors.ts";
 
 export interface FolderLock {
   release(): Promise<void>;
@@ -52,20 +53,24 @@ async function takeOver(folder: string, path: string, self: Holder): Promise<voi
   const decision = `${path}.takeover`;
   if (!(await create(decision, self))) {
     if ((await ageMs(decision)) < ABANDONED_AFTER_MS) {
-      throw new Error(openingMessage(folder));
+      throw folderInUse(openingMessage(folder));
     }
     await writeFile(decision, JSON.stringify(self));
   }
   try {
     const holder = await readHolder(path);
-    if (holder === undefined && (await ageMs(path)) < ABANDONED_AFTER_MS) throw new Error(openingMessage(folder));
-    if (holder && (await isAlive(path, holder))) throw new Error(heldMessage(folder, path, holder));
+    if (holder === undefined && (await ageMs(path)) < ABANDONED_AFTER_MS) throw folderInUse(openingMessage(folder));
+    if (holder && (await isAlive(path, holder))) throw folderInUse(heldMessage(folder, path, holder));
     const fresh = `${path}.${process.pid}`;
     await writeFile(fresh, JSON.stringify(self), { mode: 0o600 });
     await rename(fresh, path);
   } finally {
     await rm(decision, { force: true });
   }
+}
+
+function folderInUse(message: string): AppError {
+  return new AppError("UNAVAILABLE", "DATA_FOLDER_IN_USE", message);
 }
 
 const openingMessage = (folder: string) =>

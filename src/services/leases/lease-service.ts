@@ -107,7 +107,7 @@ export function createLeaseService({ store, resources, freed, clock }: LeaseServ
         for (;;) {
           const outcome = await attempt(request);
           const leftMs = untilMs - clock.monotonic();
-          if ("lease" in outcome || leftMs <= 0) return leaseOf(request, outcome);
+          if ("lease" in outcome || leftMs <= 0 || freed.isDraining) return leaseOf(request, outcome);
           await waiter.wait(Math.min(leftMs, outcome.remainingMs + 1, LOOK_AGAIN_MS), call.signal);
           if (call.abortReason) throw call.abortReason;
         }

@@ -34,6 +34,8 @@ interface Held {
 export interface ExecutionService {
   /** Claims up to `maxTasks`, waiting up to `waitMs` for the first, or until `signal` fires. */
   lease(input: LeaseTasksRequest, call: Call, signal?: AbortSignal): Promise<Task[]>;
+  /** True once the gateway goes away: `lease` does not wait any more. */
+  readonly isDraining: boolean;
   /** Answers when the lease ends now. ABORTED LEASE_LOST where the fence does not hold the task. */
   heartbeat(input: Held & { leaseMs: number; progress?: TaskProgress | undefined }): Promise<string>;
   complete(input: Held & { result?: Json | undefined }): Promise<Task>;
@@ -112,6 +114,10 @@ export function createExecutionService(context: TaskContext): ExecutionService {
         ...taskFromRow(row),
         leaseExpiresAt: new Date(deadlines[index]!).toISOString(),
       }));
+    },
+
+    get isDraining() {
+      return readiness.isDraining;
     },
 
     async heartbeat({ namespace, taskId, fence, leaseMs, progress }) {
@@ -217,7 +223,7 @@ async function claimOrWait(
     while (!signal.aborted) {
       const rows = await claim();
       const leftMs = until - context.clock.monotonic();
-      if (rows.length > 0 || leftMs <= 0) return rows;
+      if (rows.length > 0 || leftMs <= 0 || context.readiness.isDraining) return rows;
       const woken = await waiter.wait(Math.min(leftMs, RECHECK_MS), signal);
       // Who goes away without looking leaves the wake-up to the next in line.
       if (woken && signal.aborted) for (const key of keys) context.readiness.notify(key, 1);

@@ -27,6 +27,8 @@ export interface TaskServices {
 export interface TasksDomain {
   readonly services: TaskServices;
   readonly maintenance: TaskMaintenance;
+  /** Answers long polls at once, because the gateway goes away. */
+  drain(): void;
   close(): void;
 }
 
@@ -70,6 +72,7 @@ export async function createTasksDomain(options: TasksDomainOptions): Promise<Ta
       work: createWorkSession(executions),
     },
     maintenance,
+    drain: () => readiness.drain(),
     close() {
       readiness.close();
       changes.close();

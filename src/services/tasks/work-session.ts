@@ -99,7 +99,12 @@ async function assign(
       leaseMs,
       waitMs: LEASE_WAIT_MS,
     };
-    for (const task of await executions.lease(request, call, signal)) {
+    const tasks = await executions.lease(request, call, signal);
+    if (tasks.length === 0 && executions.isDraining && !session.stop.signal.aborted) {
+      stop(session);
+      await outbox.put({ event: { type: "DRAINING" } });
+    }
+    for (const task of tasks) {
       if (session.stop.signal.aborted) {
         await executions.release({ namespace, taskId: task.taskId, fence: task.fence, delayMs: 0 });
         continue;

@@ -263,12 +263,17 @@ describe("the limits of a query", () => {
   const deep = (levels: number) =>
     `{ listDogs(namespace: "k") { dogs { owner { ${"... on Owner { ".repeat(levels)} name ${"}".repeat(levels)} } } } }`;
 
+  const costly = Array.from(
+    { length: 8 },
+    (_, index) => `a${index}: listDogs(namespace: "k", pageSize: 1000) { dogs { owner { name } } }`,
+  ).join(" ");
+
   it.each([
     ["GRAPHQL_TOO_MANY_ALIASES", `{ ${Array.from({ length: 31 }, (_, i) => `a${i}: ping { ok }`).join(" ")} }`, "30"],
     ["GRAPHQL_TOO_MANY_DIRECTIVES", `{ ping { ok ${"@include(if: true) ".repeat(51)} } }`, "50"],
     ["GRAPHQL_TOO_MANY_TOKENS", `{ ${"ping { ok } ".repeat(1_300)} }`, "5000"],
     ["GRAPHQL_TOO_DEEP", `{ ${"a { ".repeat(13)} b ${"}".repeat(13)} }`, "12"],
-    ["GRAPHQL_TOO_COSTLY", '{ listDogs(namespace: "k", pageSize: 5000) { dogs { owner { name } } } }', "10000"],
+    ["GRAPHQL_TOO_COSTLY", `{ ${costly} }`, "20000"],
     ["GRAPHQL_TOO_LONG", `{ ping { ok } } #${"x".repeat(66_000)}`, "65536"],
   ])("%s names the limit", async (reason, query, limit) => {
     const calls = fixture.calls.length;
@@ -294,9 +299,8 @@ describe("the limits of a query", () => {
   });
 
   it("prices what variables and their defaults say", async () => {
-    const query = (fallback: number) =>
-      `query ($n: Int = ${fallback}) { listDogs(namespace: "kennel", pageSize: $n) { dogs { owner { name } } } }`;
-    expect((await fixture.post(query(2))).body.errors).toHaveLength(1);
+    const query = (fallback: number) => `query ($n: Int = ${fallback}) { ${costly.replaceAll("1000", "$n")} }`;
+    expect((await fixture.post(query(2))).body.errors?.[0].extensions.reason).not.toBe("GRAPHQL_TOO_COSTLY");
     for (const refused of [
       await fixture.post(query(9_999)),
       await fixture.post(query(2), { variables: { n: 9_999 } }),

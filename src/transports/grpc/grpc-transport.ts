@@ -78,7 +78,7 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
     addServices(server, methods, context);
     health.addToServer(server);
     if (options.reflection) addReflection(server, fileDescriptors(options.protoDir, protos), context);
-    boundPort = await bind(server, authority(host, port), createCredentials(options.tls));
+    boundPort = await bind(server, host, port, createCredentials(options.tls));
     health.setServing(true);
   }
 
@@ -141,11 +141,15 @@ function createHandler(method: Method, context: CallContext): UntypedServiceImpl
   }
 }
 
-async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+async function bind(server: Server, host: string, port: number, credentials: ServerCredentials): Promise<number> {
   try {
-    return await promisify(server.bindAsync.bind(server))(address, credentials);
+    return await promisify(server.bindAsync.bind(server))(authority(host, port), credentials);
   } catch (cause) {
-    throw new Error(`gRPC cannot listen on ${address}. Choose an address that is free.`, { cause });
+    const isTaken = cause instanceof Error && cause.message.includes("EADDRINUSE");
+    const message = isTaken
+      ? `Port ${port} on ${host} is in use. Stop what listens there, or set TARL_GRPC_PORT to another.`
+      : `The gRPC server cannot listen on ${authority(host, port)}. Check TARL_HOST and TARL_GRPC_PORT.`;
+    throw new AppError("UNAVAILABLE", isTaken ? "PORT_IN_USE" : "LISTEN_FAILED", message, { cause });
   }
 }
 

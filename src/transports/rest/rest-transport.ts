@@ -37,6 +37,7 @@ export interface RestTransport extends Component {
 }
 
 const MAX_TIMEOUT_CHECK_MS = 5_000;
+const IDLE_SWEEP_MS = 50;
 
 function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handler: RequestListener): Server {
   const options = {
@@ -65,8 +66,11 @@ async function drain(server: Server, sockets: Set<Socket>, context: RestContext,
   for (const stream of [...context.streams]) stream.end(reason);
   // Node counts a connection that has never sent anything as busy; browsers open such ones ahead.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  // A connection whose answer ends after this point stays open for its client's next request.
+  const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
   const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
+  clearInterval(sweep);
   clearTimeout(timer);
 }
 
