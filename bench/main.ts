@@ -8,7 +8,8 @@ import { wakeUpCase } from "./cases/wake-up.ts";
 import { type Case, openBench } from "./harness/bench.ts";
 import { describeMachine } from "./harness/machine.ts";
 import { type BenchOptions, readOptions, USAGE } from "./harness/options.ts";
-import { type Row, renderTable } from "./harness/report.ts";
+import { renderTable } from "./harness/report.ts";
+import type { Row } from "./harness/row.ts";
 
 const CASES: readonly Case[] = [...memoryCases, ...getTaskCases, ...batchCases, wakeUpCase, singleTasksCase, startCase];
 

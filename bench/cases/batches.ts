@@ -1,7 +1,7 @@
 import type { Bench, Case } from "../harness/bench.ts";
 import { readCpuSeconds, readTreeCpuSeconds } from "../harness/cores.ts";
 import { figureOf, percentile } from "../harness/figures.ts";
-import type { Row } from "../harness/report.ts";
+import type { Row } from "../harness/row.ts";
 import { createBullmqSystems } from "../rivals/bullmq.ts";
 import { createGatewaySystems } from "../rivals/gateway.ts";
 import { createPgBossSystem } from "../rivals/pg-boss.ts";

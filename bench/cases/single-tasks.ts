@@ -2,7 +2,7 @@ import type { Bench, Case } from "../harness/bench.ts";
 import { callFor } from "../harness/compare.ts";
 import { readCpuSeconds } from "../harness/cores.ts";
 import { type BenchGateway, startGateway } from "../harness/gateway.ts";
-import type { Row } from "../harness/report.ts";
+import type { Row } from "../harness/row.ts";
 import { encodeRequest, type HttpConnection, openHttpConnection } from "../load/http-connection.ts";
 import { payload } from "../load/payload.ts";
 

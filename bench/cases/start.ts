@@ -7,7 +7,7 @@ import { type Child, startChild } from "../harness/child.ts";
 import { readResidentMegabytes, readTreeCpuSeconds } from "../harness/cores.ts";
 import { figureOf, percentile } from "../harness/figures.ts";
 import { type Addresses, FREE_PORTS, launchGateway, parseReadyLog } from "../harness/gateway.ts";
-import type { Row } from "../harness/report.ts";
+import type { Row } from "../harness/row.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const STARTS = 5;

@@ -2,7 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bench, Case } from "../harness/bench.ts";
 import { percentile } from "../harness/figures.ts";
 import { type BenchGateway, startGateway, startSecondGateway } from "../harness/gateway.ts";
-import type { Row } from "../harness/report.ts";
+import type { Row } from "../harness/row.ts";
 import { encodeRequest, openHttpConnection } from "../load/http-connection.ts";
 import { payload } from "../load/payload.ts";
 

@@ -8,7 +8,7 @@ import { type PostgresServer, startPostgres } from "../../test/support/postgres-
 import { type RedisServer, startRedis } from "../../test/support/redis-server.ts";
 import { type Cores, chooseCores, pinThisProcess } from "./cores.ts";
 import type { BenchOptions } from "./options.ts";
-import type { Row } from "./report.ts";
+import type { Row } from "./row.ts";
 
 /** What every case works with. */
 export interface Bench {

@@ -1,22 +1,6 @@
 import type { Comparison } from "./compare.ts";
 import type { Figure } from "./figures.ts";
-
-/** One line of the table. */
-export interface Row {
-  readonly case: string;
-  readonly what: string;
-  readonly unit: string;
-  readonly gateway: Figure;
-  readonly gatewayCpuPercent?: number | undefined;
-  readonly beside?: string;
-  readonly besideFigure?: Figure;
-  readonly besideCpuPercent?: number | undefined;
-  readonly ratio?: Figure;
-  /** The same by calls for each second of CPU time, which a slow client or a busy neighbour does not change. */
-  readonly ratioPerCpu?: number | undefined;
-  readonly target?: string;
-  readonly met?: boolean;
-}
+import type { Row } from "./row.ts";
 
 /** A row for calls a second beside a bare library, whose ratio must reach the target. */
 export function comparisonRow(name: string, what: string, comparison: Comparison, atLeast: number): Row {
