@@ -26,6 +26,12 @@ const CLIENT_TIMEOUT_MARGIN_MS = 2_000;
 /** Beyond this many different texts, statements are sent unnamed: somebody builds texts from values. */
 const MAX_NAMED_STATEMENTS = 1_000;
 
+/**
+ * Every statement is meant to go through an index. A plan that is prepared while its table is
+ * still small would scan the whole of it, and be kept while the table grows.
+ */
+const INDEX_PLANS = "-c enable_seqscan=off";
+
 const INT8_OID = 20;
 const INT8_ARRAY_OID: number = 1016;
 
@@ -120,6 +126,7 @@ function createPool(options: PostgresDatabaseOptions): pg.Pool {
     query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
     connectionTimeoutMillis: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
     idle_in_transaction_session_timeout: statementTimeoutMs,
+    options: INDEX_PLANS,
     application_name: options.applicationName ?? "tarl-gateway",
     keepAlive: true,
     types: resultTypes,

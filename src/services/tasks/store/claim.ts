@@ -23,7 +23,7 @@ const CLAIM_CANDIDATES = `
     UPDATE tasks t SET state = 'LEASED', fence = t.fence + 1, attempt = t.attempt + 1, worker_id = $2, leased_at = now(),
       updated_at = now(), progress = NULL,
       check_at = now() + least($3::bigint + ${CHECK_GRACE_MS}, t.execution_timeout_ms) * interval '1 millisecond'
-    FROM candidates c WHERE t.namespace = $1 AND t.id = c.id
+    WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM candidates))
     RETURNING t.*
   ),
   changes AS (

@@ -22,6 +22,7 @@ export interface FailedAttempt {
 
 const KEPT_FAILURES = 10;
 
+// Locked in the order of the input and looked up by the primary key, as in complete.ts.
 const END_ATTEMPTS = `
   WITH input AS MATERIALIZED (
     SELECT DISTINCT ON (i.namespace, i.id) * FROM json_to_recordset($1::json) AS i(
@@ -35,8 +36,9 @@ const END_ATTEMPTS = `
       coalesce(i."delayMs", least(t.max_backoff_ms,
         least(t.max_backoff_ms, t.initial_backoff_ms * least(power(t.backoff_multiplier, t.attempt - 1), 1e15))
         * (1 + t.backoff_jitter * (2 * i.random - 1)))) AS delay_ms
-    FROM input i JOIN tasks t ON t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
-    ORDER BY t.namespace, t.id FOR UPDATE OF t
+    FROM input i CROSS JOIN LATERAL (
+      SELECT * FROM tasks t WHERE t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state::text = 'LEASED' FOR UPDATE
+    ) t
   ),
   ended AS (
     UPDATE tasks t SET
@@ -49,7 +51,9 @@ const END_ATTEMPTS = `
         || jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('attempt', t.attempt, 'fence', t.fence, 'workerId', t.worker_id,
           'occurredAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'message', h.message, 'type', h.type))
           || CASE WHEN h.details IS NULL THEN '{}' ELSE jsonb_build_object('details', h.details::jsonb) END)
-    FROM held h WHERE t.namespace = h.namespace AND t.id = h.id
+    FROM held h
+    WHERE t.namespace = ANY(ARRAY(SELECT DISTINCT namespace FROM held)) AND t.id = ANY(ARRAY(SELECT id FROM held))
+      AND t.namespace = h.namespace AND t.id = h.id
     RETURNING t.*, h.expired
   ),
   changes AS (
@@ -77,7 +81,7 @@ const RELEASE = `
       run_at = CASE WHEN $4::bigint > 0 THEN now() + $4::bigint * interval '1 millisecond' ELSE t.run_at END,
       order_at = CASE WHEN $4::bigint > 0 THEN t.order_at + (now() + $4::bigint * interval '1 millisecond' - t.run_at) ELSE t.order_at END,
       attempt = t.attempt - 1, updated_at = now(), check_at = NULL
-    FROM held h WHERE t.namespace = $1 AND t.id = h.id
+    FROM held h WHERE t.namespace = $1 AND t.id = $2
     RETURNING t.*
   ),
   changes AS (
@@ -108,7 +112,7 @@ const CANCEL = `
   ),
   cancelled AS (
     UPDATE tasks t SET state = 'CANCELLED', finished_at = now(), updated_at = now(), check_at = NULL
-    FROM held h WHERE t.namespace = $1 AND t.id = h.id
+    FROM held h WHERE t.namespace = $1 AND t.id = $2
     RETURNING t.*, h.state AS old_state
   ),
   changes AS (

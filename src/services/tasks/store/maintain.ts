@@ -1,13 +1,18 @@
 import type { Queryable } from "../../../platform/postgres/database.ts";
 import { changeOf, RECORD_CHANGES } from "./changes.ts";
 
+/** The tasks `t` that the CTE names; ids are unique also between namespaces. As a list, so that any plan finds them by the primary key. */
+function idsIn(cte: string): string {
+  return `t.namespace = ANY(ARRAY(SELECT DISTINCT namespace FROM ${cte})) AND t.id = ANY(ARRAY(SELECT id FROM ${cte}))`;
+}
+
 const PROMOTE_DUE = `
   WITH due AS MATERIALIZED (
     SELECT t.namespace, t.id FROM tasks t WHERE t.state = 'SCHEDULED' AND t.run_at <= now()
     ORDER BY t.run_at LIMIT $1 FOR UPDATE SKIP LOCKED
   ),
   promoted AS (
-    UPDATE tasks t SET state = 'READY', updated_at = now() FROM due d WHERE t.namespace = d.namespace AND t.id = d.id
+    UPDATE tasks t SET state = 'READY', updated_at = now() WHERE ${idsIn("due")}
     RETURNING t.*
   ),
   changes AS (
@@ -68,7 +73,7 @@ const POSTPONE_CHECKS = `
   )
   UPDATE tasks t SET check_at = least(now() + $2::bigint * interval '1 millisecond',
     t.leased_at + t.execution_timeout_ms * interval '1 millisecond')
-  FROM held h WHERE t.namespace = h.namespace AND t.id = h.id`;
+  WHERE ${idsIn("held")}`;
 
 /** Looks at tasks again after `delayMs`, or when their execution time ends if that is sooner. What somebody else is changing needs no looking at. */
 export async function postponeChecks(
@@ -82,7 +87,7 @@ export async function postponeChecks(
 function deleting(candidates: string): string {
   return `
   WITH gone AS MATERIALIZED (${candidates}),
-  deleted AS (DELETE FROM tasks t USING gone g WHERE t.namespace = g.namespace AND t.id = g.id RETURNING t.*),
+  deleted AS (DELETE FROM tasks t WHERE ${idsIn("gone")} RETURNING t.*),
   changes AS (
     SELECT ${changeOf("t")}, t.state AS old_state, NULL::task_state AS new_state, -t.size_bytes AS size_delta,
       NULL::text AS event_type, false AS failed, false AS expired

@@ -161,7 +161,7 @@ export async function redriveDeadLetters(
     redriven AS (
       UPDATE tasks t SET state = 'READY', attempt = 0, run_at = now(), finished_at = NULL, updated_at = now(),
         order_at = now() + (t.order_at - t.run_at)
-      FROM chosen c WHERE t.namespace = c.namespace AND t.id = c.id RETURNING t.*
+      WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM chosen)) RETURNING t.*
     ),
     changes AS (
       SELECT ${changeOf("t")}, 'DEAD_LETTERED'::task_state AS old_state, t.state AS new_state, 0 AS size_delta,
@@ -185,7 +185,7 @@ export async function purgeDeadLetters(
   const chosen = selectDeadLetters(namespace, filter, limit);
   const { rows } = await queryable.query<{ count: number }>(
     `WITH chosen AS MATERIALIZED (${chosen.text}),
-    purged AS (DELETE FROM tasks t USING chosen c WHERE t.namespace = c.namespace AND t.id = c.id RETURNING t.*),
+    purged AS (DELETE FROM tasks t WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM chosen)) RETURNING t.*),
     changes AS (
       SELECT ${changeOf("t")}, t.state AS old_state, NULL::task_state AS new_state, -t.size_bytes AS size_delta,
         NULL::text AS event_type, false AS failed, false AS expired
