@@ -71,8 +71,13 @@ async function measureRound(system: TaskSystem, seconds: number): Promise<Round>
   let enqueued = 0;
   const produce = async () => {
     while (performance.now() < endsMs) {
-      if (enqueued - (system.completed() - completedBefore) > MAX_BACKLOG) await pause();
-      else enqueued += await system.enqueueBatch();
+      if (enqueued - (system.completed() - completedBefore) > MAX_BACKLOG) {
+        await pause();
+        continue;
+      }
+      // Not `enqueued += await …`: that reads the sum before the wait, and loses what others add meanwhile.
+      const count = await system.enqueueBatch();
+      enqueued += count;
     }
   };
   await Promise.all(Array.from({ length: PRODUCERS }, produce));

@@ -25,7 +25,7 @@ const PROMOTE_DUE = `
   FROM promoted GROUP BY namespace, queue`;
 
 const NEXT_DUE = `
-  SELECT greatest(0, extract(epoch FROM min(run_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE state = 'SCHEDULED'`;
+  SELECT (extract(epoch FROM min(run_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE state = 'SCHEDULED'`;
 
 /** How many tasks became ready in a queue. */
 export interface QueueCount {
@@ -44,7 +44,8 @@ export async function promoteDueTasks(queryable: Queryable, limit: number) {
 /** Milliseconds until the next scheduled task is due; undefined where none is scheduled. */
 export async function millisecondsToNextDue(queryable: Queryable): Promise<number | undefined> {
   const { rows } = await queryable.query<{ due_in_ms: number | null }>(NEXT_DUE);
-  return rows[0]?.due_in_ms ?? undefined;
+  const dueInMs = rows[0]?.due_in_ms ?? undefined;
+  return dueInMs === undefined ? undefined : Math.max(0, dueInMs);
 }
 
 /** A leased task that nobody has looked at for longer than its lease, or that runs out of time. */
