@@ -94,7 +94,7 @@ function findTool(name) {
 
 function run(node, args) {
   const path = [dirname(node), join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
-  const child = spawn(node, args, { stdio: "inherit", env: { ...process.env, PATH: path } });
+  const child = spawn(node, args, { stdio: "inherit", env: { ...process.env, ...compileCache(), PATH: path } });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the child itself; sent twice, it would mean "at once".
@@ -103,6 +103,11 @@ function run(node, args) {
   }
   child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal ?? ""] ?? 0)));
+}
+
+/** Node keeps what it has compiled here, which takes a quarter off the next start. */
+function compileCache() {
+  return process.env.NODE_COMPILE_CACHE ? {} : { NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "compile") };
 }
 
 function fail(message, code = 1) {

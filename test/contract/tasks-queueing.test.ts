@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Database } from "../../src/platform/postgres/database.ts";
+import { millisecondsToNextDue } from "../../src/services/tasks/store/maintain.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
 import {
   callWith,
@@ -38,6 +39,15 @@ describe.each(databaseEngines)("enqueueing, order and limits on $name", (engine)
   const kindsOf = async (maxTasks = 100) => (await gateway.lease({ maxTasks })).map(({ kind }) => kind);
   const put = (task: TaskInput, quotas = {}) =>
     gateway.tasks.enqueue({ namespace: NAMESPACE, queue: "q", ...newTask(task) }, callWith(quotas));
+
+  test("the promoter knows when the next task is due, and sleeps where none is scheduled", async () => {
+    await put({ kind: "now" });
+    expect(await millisecondsToNextDue(database)).toBeUndefined();
+    await put({ kind: "later", runAt: new Date(Date.now() + 3_600_000).toISOString() });
+    const dueInMs = await millisecondsToNextDue(database);
+    expect(dueInMs).toBeGreaterThan(3_000_000);
+    expect(dueInMs).toBeLessThan(4_000_000);
+  });
 
   test("a key with the same task answers the task that is there, with another one ALREADY_EXISTS", async () => {
     const first = await put({ idempotencyKey: "k", payload: { a: 1, b: 2 } });
