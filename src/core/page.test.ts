@@ -24,3 +24,10 @@ test.each(["%%%", "e30", encodePageToken({ after: 1 }), encodePageToken(null), "
     );
   },
 );
+
+test("a forged token that holds what a database cannot is refused", () => {
+  const token = encodePageToken({ after: "a\u0000" });
+  expect(() => decodePageToken(token, z.strictObject({ after: z.string() }))).toThrow(
+    /must come from an earlier answer/,
+  );
+});

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { invalidArgument } from "./errors.ts";
-import type { Json } from "./json.ts";
+import { type Json, jsonProblem } from "./json.ts";
 
 /** A token is a place in a list, never a list: longer ones were not made by us. */
 const MAX_TOKEN_CHARACTERS = 2048;
@@ -58,7 +58,9 @@ export function decodePageToken<Place>(
 
 function parseToken(token: string): unknown {
   try {
-    return JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+    const place: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+    // A forged place may hold what no database can: it is no place of ours.
+    return jsonProblem(place) === undefined ? place : undefined;
   } catch {
     return undefined;
   }

@@ -68,6 +68,16 @@ describe.each(databaseEngines)("database on $name", ({ open }) => {
     ]);
   });
 
+  test("an error carries no values, because it may be logged", async () => {
+    await database.query("CREATE TABLE strict_table (id integer PRIMARY KEY, payload text NOT NULL, note text)");
+    const refused = await database
+      .query("INSERT INTO strict_table (id, note) VALUES ($1, $2)", [1, "confidential"])
+      .catch((error: object) => error);
+    expect(refused).toMatchObject({ code: "23502" });
+    const everything = Object.getOwnPropertyNames(refused).map((name) => String(Reflect.get(refused, name)));
+    expect(everything.join()).not.toContain("confidential");
+  });
+
   test("runs several statements at once and answers the last, and counts affected rows", async () => {
     const last = await database.query(
       "CREATE TABLE many (id int8); INSERT INTO many VALUES (1), (2); SELECT 3::int8 AS three",

@@ -40,6 +40,7 @@ export function isConnectionError(error: unknown): boolean {
  * violation, a syntax error) passes as it is, because only the store that wrote the statement knows what it means.
  */
 export function mapDatabaseError(error: unknown): unknown {
+  forgetValues(error);
   if (isConnectionError(error)) {
     return new AppError(
       "UNAVAILABLE",
@@ -57,4 +58,12 @@ export function mapDatabaseError(error: unknown): unknown {
     );
   }
   return error;
+}
+
+/** What Postgres and its drivers add to an error that may hold values: tenants' payloads must not reach a log. */
+const VALUE_CARRIERS = ["params", "detail", "where"] as const;
+
+function forgetValues(error: unknown): void {
+  if (typeof error !== "object" || error === null) return;
+  for (const name of VALUE_CARRIERS) if (name in error) delete (error as Record<string, unknown>)[name];
 }
