@@ -16,7 +16,7 @@ export interface GuardStreamsOptions {
 const DEFAULT_MAX_STREAMS_PER_PRINCIPAL = 1000;
 const DEFAULT_RECHECK_MS = 5000;
 
-/** Bounds how many streams a principal holds, and ends those whose credential or permission has gone. */
+/** Bounds how many streams a principal holds, and ends streams and long polls whose credential or permission has gone. */
 export function guardStreams(options: GuardStreamsOptions): Interceptor {
   const maxStreams = options.maxStreamsPerPrincipal ?? DEFAULT_MAX_STREAMS_PER_PRINCIPAL;
   const recheckMs = options.recheckMs ?? DEFAULT_RECHECK_MS;
@@ -33,14 +33,23 @@ export function guardStreams(options: GuardStreamsOptions): Interceptor {
     };
   }
 
-  return (exchange, next) => (exchange.operation.kind === "unary" ? next() : guard(exchange, next));
+  /** Looks again from time to time whether the caller is still welcome; answers what ends that. */
+  function watch(exchange: Exchange): () => void {
+    const timer = setInterval(() => void recheck(exchange, options), recheckMs);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
+
+  return (exchange, next) => {
+    if (exchange.operation.kind !== "unary") return guard(exchange, next);
+    return isWaiting(exchange.input) ? next().finally(watch(exchange)) : next();
+  };
 
   async function guard(exchange: Exchange, next: () => Promise<unknown>): Promise<unknown> {
     const leave = enter(exchange.call.principal.id);
-    const timer = setInterval(() => void recheck(exchange, options), recheckMs);
-    timer.unref();
+    const stop = watch(exchange);
     const end = () => {
-      clearInterval(timer);
+      stop();
       leave();
     };
     try {
@@ -50,6 +59,11 @@ export function guardStreams(options: GuardStreamsOptions): Interceptor {
       throw thrown;
     }
   }
+}
+
+/** A long poll: it may be granted something long after it was let in. */
+function isWaiting(input: unknown): boolean {
+  return (input as { readonly waitMs?: number }).waitMs !== undefined && (input as { waitMs: number }).waitMs > 0;
 }
 
 async function recheck(exchange: Exchange, { authenticator, directory }: GuardStreamsOptions): Promise<void> {

@@ -8,9 +8,10 @@ export const PERMISSIONS = {
   "namespaces.delete": "Delete a namespace, also with everything in it.",
   "usage.read": "See how much of its quotas a namespace uses.",
   "keys.read": "See the namespace's API keys, never their secrets.",
-  "keys.manage": "Create, rotate and revoke API keys with permissions the caller holds.",
+  "keys.manage": "Create and rotate API keys with permissions the caller holds, and revoke any of the namespace.",
   "roles.read": "See roles and who is bound to them.",
-  "roles.manage": "Create, change and delete roles, and bind principals, within what the caller holds.",
+  "roles.manage":
+    "Create and change roles and bind principals within what the caller holds, and remove any role or binding.",
   "leases.read": "See who holds a lease.",
   "leases.write": "Acquire, extend and release leases.",
   "tasks.enqueue": "Enqueue tasks.",
