@@ -11,8 +11,8 @@ export interface Completion {
 // The rows are locked in the order of their ids first, so that two batches cannot wait for one another.
 // The planner is left no way but the primary key, whenever the plan was made: rows are looked up one
 // by one, or by a list of ids, and the state is compared as text, because the indexes of leased tasks
-// look small and hold many dead entries. Measured from an empty table on, with a plan that was made
-// on that table and kept: 1,500 tasks a second without this, 9,000 with it.
+// look small and hold many dead entries. Measured in process from an empty table on, fsync off: joins
+// without the list gave 1,500 to 9,300 tasks a second, by which plan was kept; this gives 13,400.
 const COMPLETE = `
   WITH input AS MATERIALIZED (
     SELECT i.id, i.fence, i.result FROM json_to_recordset($2::json) AS i(id uuid, fence bigint, result json)
