@@ -284,7 +284,7 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
         const failed = await fail(await leaseOne());
         expect(failed.state).toBe("SCHEDULED");
         observed.push(Date.parse(failed.runAt) - Date.parse(failed.updatedAt));
-        await database.query("UPDATE tasks SET run_at = now()", []);
+        await database.query("UPDATE tasks SET run_at = now() - interval '1 second'", []);
         await promote();
       }
       expect(observed).toEqual(waits);
@@ -327,7 +327,7 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
     const task = await leaseOne();
     const released = await gateway.executions.release({ ...held(task), delayMs: 7_200_000 });
     expect(released).toMatchObject({ state: "SCHEDULED", attempt: 0 });
-    await database.query("UPDATE tasks SET run_at = now(), order_at = now() + (order_at - run_at)", []);
+    await database.query("UPDATE tasks SET run_at = now() - interval '1 second', order_at = now() - interval '1 second' + (order_at - run_at)", []);
     await promote();
     await gateway.enqueue({ kind: "normal" });
     expect((await leaseOne()).kind).toBe("normal");
@@ -373,7 +373,8 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
   test("an expired lease is found within a second, and a heartbeat keeps one alive", async () => {
     await gateway.start();
     await gateway.enqueueBatch([{ retryPolicy: { maxAttempts: 1 } }, {}]);
-    const [dead, alive] = await gateway.lease({ maxTasks: 2, leaseMs: 200 });
+    // Long enough that the heartbeat comes in time on a machine that is busy with other things.
+    const [dead, alive] = await gateway.lease({ maxTasks: 2, leaseMs: 1_500 });
     await gateway.executions.heartbeat({ ...held(alive!), leaseMs: 30_000 });
     const endsAt = Date.parse(dead!.leaseExpiresAt!);
     await eventually("the lease is taken back", async () => (await get(dead!)).state === "DEAD_LETTERED");
@@ -383,7 +384,7 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
 
   test("an attempt is taken away when its execution time is over, heartbeats or not", async () => {
     await gateway.start();
-    await gateway.enqueue({ executionTimeoutMs: 300 });
+    await gateway.enqueue({ executionTimeoutMs: 1_500 });
     const task = await leaseOne();
     await gateway.executions.heartbeat({ ...held(task), leaseMs: 30_000 });
     await eventually("the attempt is taken away", async () => (await get(task)).state === "READY");
