@@ -109,12 +109,19 @@ function createReader(
       case "union":
         return { kind: "union", id: union(schema, where) };
       case "array":
-        return { kind: "list", item: readItem(def.element, `${where}[]`), constraints: constraintsOf(schema) };
+        return readList(schema, def.element, where);
       case "record":
         return { kind: "map", value: readItem(def.valueType, `${where}{}`), constraints: constraintsOf(schema) };
       default:
         throw new Error(`${where}: z.${def.type}() is not in the contract's vocabulary (docs/architecture.md).`);
     }
+  }
+
+  function readList(schema: z.core.$ZodType, element: z.core.$ZodType, where: string): TypeModel {
+    const { def } = (element as z.core.$ZodTypes)._zod;
+    const sparse = def.type === "nullable";
+    const item = readItem(sparse ? def.innerType : element, `${where}[]`);
+    return { kind: "list", item, constraints: constraintsOf(schema), sparse };
   }
 
   /** What is inside a list or a map: always there, and neither a list nor a map, which proto cannot nest. */

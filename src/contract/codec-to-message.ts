@@ -1,4 +1,4 @@
-import type { ContractModel, FieldModel, TypeModel, UnionModel } from "./model.ts";
+import type { ContractModel, FieldModel, ScalarName, TypeModel, UnionModel } from "./model.ts";
 import { protoEnumValue } from "./names.ts";
 import { setOwn, timestampFromText, valueFromJson } from "./well-known-types.ts";
 
@@ -46,6 +46,7 @@ export function compileToMessage(model: ContractModel): (id: string) => Convert 
   }
 
   function fieldConvert({ type }: FieldModel): Convert {
+    if (type.kind === "list" && type.sparse) return sparseListConvert(itemConvert(type.item), zeroOf(type.item));
     if (type.kind === "list") return listConvert(itemConvert(type.item));
     if (type.kind === "map") return mapConvert(itemConvert(type.value));
     return itemConvert(type);
@@ -95,6 +96,30 @@ function identity(value: unknown): unknown {
 function listConvert(convert: Convert): Convert {
   if (convert === identity) return identity;
   return (value) => (Array.isArray(value) ? value.map(convert) : value);
+}
+
+const ZEROS: Partial<Record<ScalarName, unknown>> = {
+  string: "",
+  int32: 0,
+  int64: 0,
+  double: 0,
+  bool: false,
+  base64: Buffer.alloc(0),
+  json: valueFromJson(null),
+};
+
+/** What stands in proto for an item that is null; a message without fields where it is none of these. */
+function zeroOf(item: TypeModel): unknown {
+  return (item.kind === "scalar" ? ZEROS[item.scalar] : undefined) ?? {};
+}
+
+/** Most lists hold no null and need no conversion: they are passed on as they are. */
+function sparseListConvert(convert: Convert, zero: unknown): Convert {
+  return (value) => {
+    const list = value as unknown[];
+    if (convert === identity && !list.includes(null)) return list;
+    return list.map((item) => (item === null ? zero : convert(item)));
+  };
 }
 
 function mapConvert(convert: Convert): Convert {

@@ -32,7 +32,7 @@ export function graphqlType(type: TypeModel, name: string, direction: Direction)
       return "JSON";
     case "list":
       // null is JSON too, so a list of JSON may hold it.
-      return `[${graphqlType(type.item, name, direction)}${isJson(type.item) ? "" : "!"}]`;
+      return `[${graphqlType(type.item, name, direction)}${type.sparse || isJson(type.item) ? "" : "!"}]`;
   }
 }
 

@@ -185,8 +185,9 @@ describe("the gRPC codec", () => {
     expect(putJob.input.shape.runAt.safeParse(text).success).toBe(false);
   });
 
-  it("cuts timestamps to the millisecond, also before 1970", () => {
-    expect(received(putJob, { runAt: { seconds: -1, nanos: 999_999_999 } }).runAt).toBe("1969-12-31T23:59:59.999Z");
+  it("cuts timestamps to the microsecond, also before 1970", () => {
+    expect(received(putJob, { runAt: { seconds: -1, nanos: 999_999_999 } }).runAt).toBe("1969-12-31T23:59:59.999999Z");
+    expect(sent(putJob, { runAt: "2027-01-31T11:30:00.0000019+02:00" }).runAt).toBe("2027-01-31T09:30:00.000001Z");
     expect(sent(putJob, { runAt: "2027-01-31T11:30:00.5+02:00" }).runAt).toBe("2027-01-31T09:30:00.500Z");
   });
 

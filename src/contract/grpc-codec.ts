@@ -22,7 +22,7 @@ export interface MessageCodec {
  *
  * | plain | message |
  * |---|---|
- * | RFC 3339 text | google.protobuf.Timestamp, to the millisecond |
+ * | RFC 3339 text | google.protobuf.Timestamp, to the microsecond |
  * | any JSON | google.protobuf.Value |
  * | `"HIGH"` | `TASK_PRIORITY_HIGH`; UNSPECIFIED is absent, an unknown number stays a number |
  * | base64 text | bytes |

@@ -76,7 +76,13 @@ export type TypeModel =
   | { readonly kind: "enum"; readonly id: string }
   | { readonly kind: "message"; readonly id: string }
   | { readonly kind: "union"; readonly id: string }
-  | { readonly kind: "list"; readonly item: TypeModel; readonly constraints: Constraints }
+  | {
+      readonly kind: "list";
+      readonly item: TypeModel;
+      readonly constraints: Constraints;
+      /** Whether items may be null, in answers alone. Proto, which has no null in lists, carries a zero in its place. */
+      readonly sparse: boolean;
+    }
   | { readonly kind: "map"; readonly value: TypeModel; readonly constraints: Constraints };
 
 /** Whether `field` is always there when its message travels in `direction`. */

@@ -99,12 +99,17 @@ export function createSchemaWriter(model: ContractModel) {
       case "literal":
         return { type: "string", const: type.value };
       case "list":
-        return { type: "array", items: typeSchema(type.item, direction), ...type.constraints };
+        return { type: "array", items: itemSchema(type, direction), ...type.constraints };
       case "map":
         return { type: "object", additionalProperties: typeSchema(type.value, direction), ...type.constraints };
       default:
         return reference(type.id, direction);
     }
+  }
+
+  function itemSchema({ item, sparse }: Extract<TypeModel, { kind: "list" }>, direction: Direction): JsonObject {
+    const schema = typeSchema(item, direction);
+    return sparse ? { anyOf: [schema, { type: "null" }] } : schema;
   }
 
   return { components, reference, messageSchema, fieldSchema };

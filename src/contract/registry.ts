@@ -103,6 +103,9 @@ function isPlain(type: TypeModel): boolean {
 /** Names that one of the protocols would not give back as they were. */
 function messageProblems(message: MessageModel): string[] {
   return message.fields.flatMap((field: FieldModel) => {
+    if (field.type.kind === "list" && field.type.sparse && message.usedAs.has("input")) {
+      return [`${message.id}.${field.name} may hold null, which a client cannot send over gRPC.`];
+    }
     const survives = /^[a-z][A-Za-z0-9]*$/.test(field.name) && camelCase(snakeCase(field.name)) === field.name;
     return survives ? [] : [`${message.id}.${field.name} is not in camelCase that proto gives back as it was.`];
   });

@@ -6,24 +6,34 @@ export interface ProtoTimestamp {
   nanos?: number;
 }
 
+const NANOS_PER_MICRO = 1_000;
 const NANOS_PER_MS = 1_000_000;
 const NANOS_PER_SECOND = 1_000_000_000;
 /** The instants that a JavaScript Date can hold. */
 const MAX_DATE_MS = 8.64e15;
 
-/** To RFC 3339 in UTC with milliseconds. What is no instant becomes a text that validation refuses. */
+/**
+ * To RFC 3339 in UTC with milliseconds, or with microseconds where there are any; what is finer is
+ * cut off. What is no instant becomes a text that validation refuses.
+ */
 export function timestampToText({ seconds = 0, nanos = 0 }: ProtoTimestamp): string {
   const ms = seconds * 1000 + Math.floor(nanos / NANOS_PER_MS);
   if (nanos < 0 || nanos >= NANOS_PER_SECOND || Math.abs(ms) > MAX_DATE_MS) return `${seconds}s ${nanos}ns`;
-  return new Date(ms).toISOString();
+  const text = new Date(ms).toISOString();
+  const micros = Math.floor((nanos % NANOS_PER_MS) / NANOS_PER_MICRO);
+  return micros === 0 ? text : `${text.slice(0, -1)}${String(micros).padStart(3, "0")}Z`;
 }
 
-/** From RFC 3339; what is finer than a millisecond is cut off. */
+/** The digits of a second's fraction that a Date does not keep: the fourth to the sixth. */
+const MICROS = /\.\d{3}(\d{1,3})/;
+
+/** From RFC 3339; what is finer than a microsecond is cut off. */
 export function timestampFromText(text: unknown): ProtoTimestamp {
   const ms = typeof text === "string" ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(ms)) throw new TypeError(`"${String(text)}" is not an RFC 3339 time.`);
   const seconds = Math.floor(ms / 1000);
-  return { seconds, nanos: (ms - seconds * 1000) * NANOS_PER_MS };
+  const micros = MICROS.exec(text as string)?.[1]?.padEnd(3, "0") ?? "0";
+  return { seconds, nanos: (ms - seconds * 1000) * NANOS_PER_MS + Number(micros) * NANOS_PER_MICRO };
 }
 
 /** google.protobuf.Value as @grpc/proto-loader gives and takes it: one of these is set. */

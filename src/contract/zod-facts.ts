@@ -54,7 +54,9 @@ export function unwrap(schema: z.core.$ZodType, where: string): Unwrapped {
         current = def.in;
         break;
       case "nullable":
-        throw new Error(`${where}: null is not in the contract's vocabulary. Use .optional().`);
+        throw new Error(
+          `${where}: null is not in the contract's vocabulary, except as an item of a list in answers. Use .optional().`,
+        );
       default:
         return { inner: current, ...found };
     }

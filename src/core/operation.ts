@@ -23,9 +23,9 @@ interface OperationBase<Input extends z.ZodObject, Output extends z.ZodObject> {
 }
 
 interface Routed {
-  /** `VERB /path/{field}:verb`; path variables are fields of the input. GET marks a read. */
+  /** `VERB /path/{field}:verb`; path variables are fields of the input. */
   readonly rest: string;
-  /** `query name`, `mutation name` or `subscription name`. */
+  /** `query name`, `mutation name` or `subscription name`. A query marks a read. */
   readonly graphql: string;
 }
 
@@ -92,9 +92,12 @@ export function bidi<Services, Input extends z.ZodObject, Output extends z.ZodOb
   return Object.freeze({ ...definition, kind: "bidi" as const });
 }
 
-/** A read changes nothing: GET over REST, a query over GraphQL, NO_SIDE_EFFECTS over gRPC. */
+/**
+ * A read changes nothing: a query over GraphQL, NO_SIDE_EFFECTS over gRPC, and GET over REST, or
+ * POST where what is asked for does not fit into a query string.
+ */
 export function isRead(operation: AnyOperation): boolean {
-  return operation.kind !== "bidi" && operation.rest.startsWith("GET ");
+  return operation.kind !== "bidi" && (operation.rest.startsWith("GET ") || operation.graphql.startsWith("query "));
 }
 
 /** Whether the operation acts within the namespace that its input's `namespace` names. */
