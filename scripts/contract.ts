@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { emitContract, PROTO_FOLDER } from "../src/contract/emit-contract.ts";
-import { edges, operations } from "../src/operations.ts";
+import { edges, operations, services } from "../src/operations.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const protoFolder = join(root, PROTO_FOLDER);
@@ -25,7 +25,13 @@ function read(path: string): string | undefined {
 
 const committed = committedProtoPaths();
 const { version } = JSON.parse(read("package.json")!) as { version: string };
-const emitted = emitContract({ operations, edges, version, committedProtos: committed.map((path) => read(path)!) });
+const emitted = emitContract({
+  operations,
+  edges,
+  services,
+  version,
+  committedProtos: committed.map((path) => read(path)!),
+});
 const drifted = [...emitted].filter(([path, text]) => read(path) !== text).map(([path]) => path);
 const gone = committed.filter((path) => !emitted.has(path));
 

@@ -10,19 +10,15 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { constants } from "node:os";
-import { delimiter, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-/** The oldest Node that runs TypeScript files as they are. */
-const OLDEST = [22, 18];
+import { join, resolve } from "node:path";
+import { environmentFor, findNode, root } from "./lib/find-node.mjs";
 
 main(process.argv.slice(2));
 
 function main([target, ...args]) {
   if (target === undefined) fail("Usage: node scripts/run.mjs <script or tool> [arguments]");
   if (!isInstalled()) install();
-  const node = findNode();
+  const node = findNodeOrFail();
   run(node, [...(target.includes("/") ? [resolve(root, target)] : [findTool(target)]), ...args]);
 }
 
@@ -62,26 +58,12 @@ function install() {
   if (result.status !== 0) fail("The dependencies could not be installed; npm says why above.", result.status ?? 1);
 }
 
-/** The pinned Node if it is there and is what its package says, else the machine's own if it is new enough. */
-function findNode() {
-  const pinned = join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node");
-  if (process.execPath === pinned) return pinned;
-  const problem = problemWith(pinned);
-  if (problem === undefined) return pinned;
-  const [major, minor] = process.versions.node.split(".").map(Number);
-  if (major > OLDEST[0] || (major === OLDEST[0] && minor >= OLDEST[1])) return process.execPath;
-  return fail(
-    `The pinned Node ${problem}, and this machine's own is ${process.version}, older than ${OLDEST.join(".")}.\n` +
-      "Run `npm rebuild node --ignore-scripts=false`, or install Node 24.",
-  );
-}
-
-function problemWith(node) {
-  if (!existsSync(node)) return "is not installed (were npm's install scripts blocked?)";
-  const { version } = JSON.parse(readFileSync(join(root, "node_modules", "node", "package.json"), "utf8"));
-  const answer = spawnSync(node, ["--version"], { encoding: "utf8" });
-  if (answer.status !== 0) return "does not run on this machine";
-  return answer.stdout.trim() === `v${version}` ? undefined : `is ${answer.stdout.trim()} where ${version} is wanted`;
+function findNodeOrFail() {
+  try {
+    return findNode();
+  } catch (error) {
+    return fail(error.message);
+  }
 }
 
 /** The JavaScript file behind a tool's name. */
@@ -93,8 +75,7 @@ function findTool(name) {
 }
 
 function run(node, args) {
-  const path = [dirname(node), join(root, "node_modules", ".bin"), process.env.PATH].join(delimiter);
-  const child = spawn(node, args, { stdio: "inherit", env: { ...process.env, ...compileCache(), PATH: path } });
+  const child = spawn(node, args, { stdio: "inherit", env: environmentFor(node) });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     process.on(signal, () => {
       // A terminal sends Ctrl-C to the child itself; sent twice, it would mean "at once".
@@ -103,11 +84,6 @@ function run(node, args) {
   }
   child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
   child.on("exit", (code, signal) => process.exit(code ?? 128 + (constants.signals[signal ?? ""] ?? 0)));
-}
-
-/** Node keeps what it has compiled here, which takes a quarter off the next start. */
-function compileCache() {
-  return process.env.NODE_COMPILE_CACHE ? {} : { NODE_COMPILE_CACHE: join(root, "node_modules", ".cache", "compile") };
 }
 
 function fail(message, code = 1) {

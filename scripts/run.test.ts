@@ -13,8 +13,8 @@ let project: string;
 
 beforeEach(() => {
   project = mkdtempSync(join(tmpdir(), "tarl-run-"));
-  for (const folder of ["scripts", "src"]) mkdirSync(join(project, folder));
-  for (const file of ["scripts/run.mjs", "package.json", "package-lock.json"]) {
+  for (const folder of ["scripts/lib", "src"]) mkdirSync(join(project, folder), { recursive: true });
+  for (const file of ["scripts/run.mjs", "scripts/lib/find-node.mjs", "package.json", "package-lock.json"]) {
     copyFileSync(join(root, file), join(project, file));
   }
 });

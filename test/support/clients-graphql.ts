@@ -4,6 +4,7 @@ import {
   buildSchema,
   type GraphQLField,
   type GraphQLOutputType,
+  type GraphQLUnionType,
   getNamedType,
   isObjectType,
   isUnionType,
@@ -136,7 +137,18 @@ function outcomeOf({ data, errors }: Result, field: string): Outcome {
     if (data?.[field]) throw new Error("An answer holds an error and its data.");
     return failureOf(errors[0]!);
   }
-  return { ok: true, output: data![field]! };
+  return { ok: true, output: withoutAliases(data![field]!) as Input };
+}
+
+const ALIAS = /^([a-z][A-Za-z0-9]*)__[A-Z][A-Za-z0-9]*$/;
+
+/** Gives fields of union members back the names they were asked for under. */
+function withoutAliases(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutAliases);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [ALIAS.exec(key)?.[1] ?? key, withoutAliases(part)]),
+  );
 }
 
 function itemOf(result: Result, field: string): StreamItem {
@@ -163,17 +175,27 @@ export function createQueryWriter(): (operation: string, input: Input) => Graphq
   const relations = new Set(edges.map(({ type, field }) => `${type}.${field}`));
   const known = new Map<string, string>();
 
-  function selectionOf(output: GraphQLOutputType): string {
+  function selectionOf(output: GraphQLOutputType, conflicts: ReadonlySet<string> = new Set()): string {
     const type = getNamedType(output);
     if (isUnionType(type)) {
+      const conflicts = conflictsOf(type);
       return ` { ${type
         .getTypes()
-        .map((member) => `... on ${member.name}${selectionOf(member)}`)
+        .map((member) => `... on ${member.name}${selectionOf(member, conflicts)}`)
         .join(" ")} }`;
     }
     if (!isObjectType(type)) return "";
     const fields = Object.values(type.getFields()).filter(({ name }) => !relations.has(`${type.name}.${name}`));
-    return ` { ${fields.map(({ name, type: inner }) => name + selectionOf(inner)).join(" ")} }`;
+    const asked = (name: string) => (conflicts.has(name) ? `${name}__${type.name}: ${name}` : name);
+    return ` { ${fields.map(({ name, type: inner }) => asked(name) + selectionOf(inner)).join(" ")} }`;
+  }
+
+  /** Fields that members of a union have with different types: GraphQL wants another alias for each. */
+  function conflictsOf(union: GraphQLUnionType): ReadonlySet<string> {
+    const fields = union.getTypes().flatMap((member) => Object.values(member.getFields()));
+    const typesOf = Map.groupBy(fields, ({ name }) => name);
+    const isConflict = (same: typeof fields) => new Set(same.map(({ type }) => String(type))).size > 1;
+    return new Set([...typesOf].filter(([, same]) => isConflict(same)).map(([name]) => name));
   }
 
   function textOf(operation: string): string {

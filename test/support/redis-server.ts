@@ -15,6 +15,8 @@ export interface RedisServer {
   stop(): Promise<void>;
   /** SIGKILL. */
   kill(): Promise<void>;
+  /** E.g. SIGSTOP, and later SIGCONT. */
+  signal(name: NodeJS.Signals): void;
   /** Starts it again, killed or not, on the same port and folder; it is empty then unless it was told to keep its data. */
   restart(): Promise<void>;
 }
@@ -22,6 +24,8 @@ export interface RedisServer {
 export interface RedisServerOptions {
   /** Redis settings such as `{ appendonly: "yes" }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Whether it speaks TLS and nothing else; its certificate is named in the settings. */
+  readonly tls?: boolean;
 }
 
 /** Starts a private Redis on a free port with a temporary folder. */
@@ -30,7 +34,7 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   const dir = mkdtempSync(join(tmpdir(), "tarl-redis-"));
   const port = await freePort();
   const settings = {
-    port: String(port),
+    ...(options.tls ? { port: "0", "tls-port": String(port) } : { port: String(port) }),
     bind: "127.0.0.1",
     dir,
     save: "",
@@ -47,13 +51,14 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
 
   let server: ServerProcess = await start();
   return {
-    url: `redis://127.0.0.1:${port}`,
+    url: `${options.tls ? "rediss" : "redis"}://127.0.0.1:${port}`,
     port,
     async stop() {
       await server.stop();
       await rm(dir, { recursive: true, force: true });
     },
     kill: () => server.kill(),
+    signal: (name) => void process.kill(server.pid, name),
     async restart() {
       await server.stop();
       server = await start();

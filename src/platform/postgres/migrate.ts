@@ -11,8 +11,8 @@ export interface Migration {
 /** Any number that nothing else in the database locks; the same in every gateway. */
 const ADVISORY_LOCK = 7_237_519_021;
 
-/** A big migration may well run longer than a statement may otherwise. */
-const NO_STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = 0";
+/** A big migration, or the wait for another gateway's, may well take longer than a statement may otherwise. */
+const NO_TIMEOUTS = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0";
 
 /**
  * Brings the database up to `migrations`, each in a transaction of its own. Several gateways may
@@ -26,7 +26,7 @@ export async function migrate(database: Database, migrations: readonly Migration
 
   for (const migration of migrations) {
     await database.transaction(async (transaction) => {
-      await transaction.query(NO_STATEMENT_TIMEOUT);
+      await transaction.query(NO_TIMEOUTS);
       await transaction.query("SELECT pg_advisory_xact_lock($1)", [ADVISORY_LOCK]);
       await transaction.query(`
         CREATE TABLE IF NOT EXISTS schema_migrations (

@@ -1,17 +1,17 @@
-import { existsSync } from "node:fs";
-import { cp, mkdir, rename, rm } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
 import { PGlite, types } from "@electric-sql/pglite";
 import type { Database, Queryable, QueryResult } from "./database.ts";
 import { mapDatabaseError } from "./database-error.ts";
 import { type FolderLock, lockFolder } from "./folder-lock.ts";
+import { copyPgliteTemplate } from "./pglite-template.ts";
 import { observeQuery, type QueryObserver } from "./query-observer.ts";
 import { retryTransient } from "./retry.ts";
 
 export interface PgliteDatabaseOptions {
   /** The folder that holds the data; undefined keeps it in memory, for tests. */
   readonly dataDir?: string | undefined;
-  /** An initialised, empty database that a new `dataDir` is copied from where it is there: initialising one takes seconds. */
+  /** What a new `dataDir` is copied from, where it is there (see pgliteTemplateDir): initialising a database takes seconds. */
   readonly templateDir?: string | undefined;
   readonly onQuery?: QueryObserver;
   /** How often dead rows are cleared away and statistics renewed. */
@@ -47,7 +47,7 @@ export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}):
   const { dataDir, templateDir } = options;
   const lock = dataDir === undefined ? undefined : await lockAndMakeFolder(dataDir);
   const open = async () => {
-    if (dataDir !== undefined && templateDir !== undefined) await copyTemplate(templateDir, dataDir);
+    if (dataDir !== undefined && templateDir !== undefined) await copyPgliteTemplate(templateDir, dataDir);
     return openEngine(dataDir);
   };
   const engine = await open().catch(async (error) => {
@@ -94,17 +94,9 @@ export async function createPgliteDatabase(options: PgliteDatabaseOptions = {}):
 }
 
 async function lockAndMakeFolder(dataDir: string): Promise<FolderLock> {
-  await mkdir(dirname(dataDir), { recursive: true });
+  // What it will hold is nobody else's.
+  await mkdir(dirname(dataDir), { recursive: true, mode: 0o700 });
   return lockFolder(dataDir);
-}
-
-/** Whole or not at all: a copy that was cut short is thrown away by the next start. */
-async function copyTemplate(templateDir: string, dataDir: string): Promise<void> {
-  if (existsSync(dataDir) || !existsSync(join(templateDir, "PG_VERSION"))) return;
-  const unfinished = `${dataDir}.new`;
-  await rm(unfinished, { recursive: true, force: true });
-  await cp(templateDir, unfinished, { recursive: true });
-  await rename(unfinished, dataDir);
 }
 
 async function openEngine(dataDir: string | undefined): Promise<PGlite> {

@@ -100,7 +100,12 @@ function sharedOptions(address: RedisAddress, options: RedisClientOptions) {
 function createSingle(address: RedisAddress, shared: SharedOptions, queueWhileAway: boolean): Redis {
   const place: RedisOptions =
     address.kind === "sentinel"
-      ? { sentinels: [...address.hosts], name: address.masterName!, enableTLSForSentinelMode: address.tls }
+      ? {
+          sentinels: [...address.hosts],
+          name: address.masterName!,
+          enableTLSForSentinelMode: address.tls,
+          ...(address.tls ? { sentinelTLS: {} } : {}),
+        }
       : { ...address.hosts[0]! };
   const options: RedisOptions & { replyMapping: "legacy" } = {
     ...shared,
