@@ -56,7 +56,12 @@ test("groups what belongs together", () => {
   });
   expect(config.adminKeyFile).toBe(join("/var/lib/tarl", "admin.key"));
   expect(config.tls).toEqual({ certFile: thisFile, keyFile: thisFile, clientCaFile: undefined });
-  expect(config.oidc).toEqual({ issuer: "https://id.example", audience: "tarl", jwksUrl: "https://id.example/keys" });
+  expect(config.oidc).toEqual({
+    issuer: "https://id.example",
+    audience: "tarl",
+    jwksUrl: "https://id.example/keys",
+    groupsClaim: "groups",
+  });
 });
 
 test("reads a list of origins", () => {

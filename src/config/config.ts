@@ -11,6 +11,7 @@ export interface OidcConfig {
   readonly issuer: string;
   readonly audience: string;
   readonly jwksUrl: string;
+  readonly groupsClaim: string;
 }
 
 export interface TlsConfig {
@@ -33,6 +34,8 @@ export interface Config {
   /** Undefined means that Postgres does Redis's work. */
   readonly redisUrl: string | undefined;
   readonly adminKeyFile: string;
+  readonly featuresDir: string;
+  readonly maxQueryMemoryMb: number;
   readonly oidc: OidcConfig | undefined;
   /** Whose pages may call from a browser. */
   readonly corsOrigins: readonly string[];
@@ -111,6 +114,8 @@ function toConfig(values: VariableValues): Config {
     oidc: toOidc(values),
     corsOrigins: Object.freeze(values.TARL_CORS_ORIGINS ?? []),
     tls: toTls(values),
+    featuresDir: resolve(values.TARL_FEATURES_DIR ?? join(dataDir, "features")),
+    maxQueryMemoryMb: values.TARL_MAX_QUERY_MEMORY_MB,
     maxPayloadBytes: values.TARL_MAX_PAYLOAD_BYTES,
     maxRequestBytes: values.TARL_MAX_REQUEST_BYTES,
     requestTimeoutMs: values.TARL_REQUEST_TIMEOUT_MS,
@@ -130,7 +135,7 @@ function toConfig(values: VariableValues): Config {
 function toOidc(values: VariableValues): OidcConfig | undefined {
   const { TARL_OIDC_ISSUER: issuer, TARL_OIDC_AUDIENCE: audience, TARL_OIDC_JWKS_URL: jwksUrl } = values;
   if (issuer === undefined || audience === undefined || jwksUrl === undefined) return undefined;
-  return Object.freeze({ issuer, audience, jwksUrl });
+  return Object.freeze({ issuer, audience, jwksUrl, groupsClaim: values.TARL_OIDC_GROUPS_CLAIM });
 }
 
 function toTls(values: VariableValues): TlsConfig | undefined {

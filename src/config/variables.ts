@@ -65,6 +65,10 @@ export const VARIABLES = {
     path(),
     "The folder for the embedded database and the admin key. Only one gateway can use it at a time.",
   ),
+  TARL_FEATURES_DIR: storage.optional(
+    path(),
+    "The folder for the history of features, as Parquet files. Gateways that share a database share this folder too. Not set: `features` in `TARL_DATA_DIR`.",
+  ),
   TARL_DATABASE_URL: storage.optional(
     address(["postgres", "postgresql"], "postgres://user:password@host:5432/database"),
     "A Postgres server, for several gateways that share one state. Without it the embedded database in `TARL_DATA_DIR` serves.",
@@ -95,6 +99,11 @@ export const VARIABLES = {
     webAddress("https://accounts.example.com/.well-known/jwks.json"),
     "Where the issuer publishes the keys that sign its JWTs.",
   ),
+  TARL_OIDC_GROUPS_CLAIM: access.required(
+    "groups",
+    path(),
+    "The claim of a JWT that names the subject's groups, which roles can be bound to.",
+  ),
 
   TARL_CORS_ORIGINS: access.optional(
     origins(),
@@ -115,6 +124,11 @@ export const VARIABLES = {
     "262144",
     wholeNumber(1024, 64 * MEBIBYTE),
     "The largest JSON payload or result of one task, in bytes.",
+  ),
+  TARL_MAX_QUERY_MEMORY_MB: limits.required(
+    "1024",
+    wholeNumber(128, 1_048_576),
+    "How much memory queries of the feature history may take, in units of 2^20 bytes; what does not fit is spilled to the disk.",
   ),
   TARL_MAX_REQUEST_BYTES: limits.required(
     "4194304",

@@ -1,6 +1,7 @@
+import { hash } from "node:crypto";
 import { z } from "zod";
 import { invalidArgument } from "./errors.ts";
-import { type Json, jsonProblem } from "./json.ts";
+import { canonicalJson, jsonProblem } from "./json.ts";
 
 /** A token is a place in a list, never a list: longer ones were not made by us. */
 const MAX_TOKEN_CHARACTERS = 2048;
@@ -21,7 +22,9 @@ export const pageTokenField = z
   .string()
   .max(MAX_TOKEN_CHARACTERS)
   .optional()
-  .describe("The `nextPageToken` of the page before; absent or empty for the first page.");
+  .describe(
+    "The `nextPageToken` of the page before of the same list, namespace and filters alike; absent or empty for the first page.",
+  );
 
 /** The field of a list's answer that holds the next page's token. */
 export const nextPageTokenField = z
@@ -29,38 +32,60 @@ export const nextPageTokenField = z
   .optional()
   .describe("Send it as `pageToken` for the next page; absent on the last page.");
 
-/** Writes the place where the next page begins as an opaque token. Nothing secret may be in it: it is not encrypted. */
-export function encodePageToken(place: Json): string {
-  return Buffer.from(JSON.stringify(place), "utf8").toString("base64url");
+/** The tokens of one list. */
+export interface PageTokens<Place> {
+  /** Writes the place where the next page begins as an opaque token. Nothing secret may be in it: it is not encrypted. */
+  encode(place: Place): string;
+  /** Reads a token back, checked, because a client may send anything. Answers undefined for the first page. */
+  decode(token: string | undefined): Place | undefined;
 }
+
+/** What tells one list from another: the operation, its namespace, and all that the request filters by. */
+export type ListIdentity = readonly [operation: string, ...parts: unknown[]];
+
+const MARK_CHARACTERS = 16;
 
 /**
- * Reads a token back, checked by `schema`, because a client may send anything. Answers undefined
- * for the first page. `field` names the input it came from.
+ * Makes and reads the tokens of one list. A token carries the mark of its list and is refused
+ * anywhere else, where its place would mean something else. `field` names the input it comes in.
  */
-export function decodePageToken<Place>(
-  token: string | undefined,
+export function createPageTokens<Place>(
   schema: z.ZodType<Place>,
+  list: ListIdentity,
   field = "pageToken",
-): Place | undefined {
-  if (token === undefined || token === "") return undefined;
-  const parsed = token.length <= MAX_TOKEN_CHARACTERS ? schema.safeParse(parseToken(token)) : undefined;
-  if (!parsed?.success) {
-    throw invalidArgument([
-      {
-        field,
-        message: "must come from an earlier answer to the same request; leave it out to begin",
-      },
-    ]);
-  }
-  return parsed.data;
+): PageTokens<Place> {
+  const refused = (message: string) => invalidArgument([{ field, message }]);
+  // Most requests neither bring a token nor need another.
+  let mark: string | undefined;
+  const markOfList = () => (mark ??= hash("sha256", canonicalJson(list), "base64url").slice(0, MARK_CHARACTERS));
+  return {
+    encode: (place) => Buffer.from(JSON.stringify([markOfList(), place]), "utf8").toString("base64url"),
+    decode(token) {
+      if (token === undefined || token === "") return undefined;
+      const parsed = token.length <= MAX_TOKEN_CHARACTERS ? parseToken(token) : undefined;
+      if (parsed && parsed.mark !== markOfList()) {
+        throw refused(
+          "comes from another list: send it with the operation, namespace and filters it was answered to; leave it out to begin this one",
+        );
+      }
+      const place = parsed && schema.safeParse(parsed.place);
+      if (!place?.success) {
+        throw refused("must come from an earlier answer to the same request; leave it out to begin");
+      }
+      return place.data;
+    },
+  };
 }
 
-function parseToken(token: string): unknown {
+const TokenContent = z.tuple([z.string().length(MARK_CHARACTERS), z.unknown()]);
+
+function parseToken(token: string): { mark: string; place: unknown } | undefined {
   try {
-    const place: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
+    const content: unknown = JSON.parse(Buffer.from(token, "base64url").toString("utf8"));
     // A forged place may hold what no database can: it is no place of ours.
-    return jsonProblem(place) === undefined ? place : undefined;
+    if (jsonProblem(content) !== undefined) return undefined;
+    const [mark, place] = TokenContent.parse(content);
+    return { mark, place };
   } catch {
     return undefined;
   }

@@ -12,6 +12,8 @@ export interface Principal {
   readonly displayName: string;
   /** The namespace that owns the credential, or GATEWAY_SCOPE. */
   readonly home: string;
+  /** The groups that its token names, as `jwt-group:<issuer>#<group>`; what it may do through them is among its grants. */
+  readonly groups?: readonly string[];
   /** When the credential ends, in milliseconds since the epoch. */
   readonly expiresAtMs: number | undefined;
   /** Scope (a namespace or GATEWAY_SCOPE) → permissions. */

@@ -8,6 +8,7 @@ import type { RateDecision, RateLimiter } from "./rate-limiter.ts";
 /**
  * Holds callers to the namespace's `rateLimitPerMinute`. A call that acts in no namespace counts
  * against the one its credential belongs to. A stream counts once, when it begins.
+ * Requests without a limit are only counted.
  */
 export function limit(limiter: RateLimiter, directory: NamespaceDirectory): Interceptor {
   return (exchange, next) => {
@@ -34,7 +35,10 @@ function homeOf(
 
 function apply(limiter: RateLimiter, namespace: NamespaceScope, call: Call): Promise<void> | undefined {
   const { rateLimitPerMinute } = namespace.quotas;
-  if (rateLimitPerMinute === undefined) return undefined;
+  if (rateLimitPerMinute === undefined) {
+    limiter.count(namespace.name);
+    return undefined;
+  }
   const decision = limiter.take(namespace.name, rateLimitPerMinute);
   if (decision instanceof Promise) return decision.then((decided) => settle(decided, namespace.name, call));
   settle(decision, namespace.name, call);

@@ -88,6 +88,32 @@ test("a raised limit counts within the minute", async () => {
   expect((await limiter.take("space", 10)).isAllowed).toBe(true);
 });
 
+test("requests without a limit are counted for a minute, and nobody is asked for it", () => {
+  const clock = createSteppedClock();
+  const source = createCountingSource(clock);
+  const limiter = createRateLimiter(source, clock);
+  expect(limiter.used("space")).toBe(0);
+  for (let request = 0; request < 3; request += 1) limiter.count("space");
+  limiter.count("another");
+  clock.advance(59_999);
+  limiter.count("space");
+  expect(limiter.used("space")).toBe(4);
+  expect(limiter.used("another")).toBe(1);
+  clock.advance(1);
+  expect(limiter.used("space")).toBe(0);
+  limiter.count("space");
+  expect(limiter.used("space")).toBe(1);
+  expect(source.takes).toBe(0);
+});
+
+test("a limit that is set within the minute keeps what was counted before", async () => {
+  const clock = createSteppedClock();
+  const limiter = createRateLimiter(createCountingSource(clock), clock);
+  for (let request = 0; request < 3; request += 1) limiter.count("space");
+  await limiter.take("space", 10);
+  expect(limiter.used("space")).toBe(4);
+});
+
 test("while the shared source is down a gateway counts alone, and asks again later", async () => {
   const clock = createSteppedClock();
   const shared = createCountingSource(clock);

@@ -1,5 +1,6 @@
 import type { RateLimitState } from "../core/call.ts";
 import type { Clock } from "../core/clock.ts";
+import { createMinuteCounter } from "./rate-limiter-minutes.ts";
 import type { SliceSource } from "./slice-sources.ts";
 
 export interface RateDecision {
@@ -11,7 +12,12 @@ export interface RateDecision {
 export interface RateLimiter {
   /** Takes one request from the namespace's minute. Answers at once unless a new slice must be fetched first. */
   take(namespace: string, limitPerMinute: number): RateDecision | Promise<RateDecision>;
-  /** Requests of the current minute as this gateway knows them: exact to one slice. */
+  /** Notes a request of a namespace without a limit, in this gateway's memory. */
+  count(namespace: string): void;
+  /**
+   * Requests of the current minute as this gateway knows them: under a limit those of all gateways,
+   * exact to one slice; without one those that came to this gateway.
+   */
   used(namespace: string): number;
 }
 
@@ -41,6 +47,7 @@ const MAX_BUCKETS = 10_000;
  */
 export function createRateLimiter(source: SliceSource, clock: Clock): RateLimiter {
   const buckets = new Map<string, Bucket>();
+  const unlimited = createMinuteCounter(clock, MAX_BUCKETS);
 
   function bucketOf(namespace: string, limit: number, now: number): Bucket {
     let bucket = buckets.get(namespace);
@@ -104,11 +111,9 @@ export function createRateLimiter(source: SliceSource, clock: Clock): RateLimite
       }
       return decision;
     },
-    used(namespace) {
-      const bucket = buckets.get(namespace);
-      if (bucket === undefined || clock.monotonic() >= bucket.endsAtMs || !Number.isFinite(bucket.endsAtMs)) return 0;
-      return Math.max(0, bucket.limit - bucket.sharedRemaining - bucket.left);
-    },
+    count: (namespace) => unlimited.add(namespace),
+    // Both have something where a limit was set or taken away within the minute.
+    used: (namespace) => usedOf(buckets.get(namespace), clock.monotonic()) + unlimited.current(namespace),
   };
 }
 
@@ -122,6 +127,11 @@ function emptyBucket(limit: number): Bucket {
     waiting: 0,
     fetching: undefined,
   };
+}
+
+function usedOf(bucket: Bucket | undefined, now: number): number {
+  if (bucket === undefined || now >= bucket.endsAtMs || !Number.isFinite(bucket.endsAtMs)) return 0;
+  return Math.max(0, bucket.limit - bucket.sharedRemaining - bucket.left);
 }
 
 function sliceOf(limit: number): number {

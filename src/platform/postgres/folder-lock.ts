@@ -1,8 +1,9 @@
-import { readFileSync } from "node:fs";
 import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { setTimeout } from "node:timers/promises";
 import { z } from "zod";
 import { AppError } from "../../core/errors.ts";
+import { findProcess } from "./folder-lock-process.ts";
 
 export interface FolderLock {
   release(): Promise<void>;
@@ -15,6 +16,9 @@ type Holder = z.infer<typeof Holder>;
 /** The holder touches its file this often, for readers on another host or in another container, who cannot see its process. */
 const TOUCH_EVERY_MS = 3_000;
 const ABANDONED_AFTER_MS = 15_000;
+/** A process that was killed with much memory takes a moment to be gone. */
+const ENDING_WITHIN_MS = 1_000;
+const LOOK_EVERY_MS = 50;
 
 /**
  * Claims a folder for this process by a file beside it, `<folder>.lock`: two engines on one folder
@@ -22,7 +26,11 @@ const ABANDONED_AFTER_MS = 15_000;
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
   const path = `${folder}.lock`;
-  const self: Holder = { pid: process.pid, host: hostname(), startedAt: processStart("self") };
+  const self: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    startedAt: (await findProcess(process.pid))?.startedAt ?? "",
+  };
   if (!(await create(path, self))) await takeOver(folder, path, self);
 
   const timer = setInterval(() => {
@@ -60,7 +68,7 @@ async function takeOver(folder: string, path: string, self: Holder): Promise<voi
   try {
     const holder = await readHolder(path);
     if (holder === undefined && (await ageMs(path)) < ABANDONED_AFTER_MS) throw folderInUse(openingMessage(folder));
-    if (holder && (await isAlive(path, holder))) throw folderInUse(heldMessage(folder, path, holder));
+    if (holder && (await staysAlive(path, holder))) throw folderInUse(heldMessage(folder, path, holder));
     const fresh = `${path}.${process.pid}`;
     await writeFile(fresh, JSON.stringify(self), { mode: 0o600 });
     await rename(fresh, path);
@@ -80,7 +88,8 @@ function heldMessage(folder: string, path: string, holder: Holder): string {
   const where = holder.host === hostname() ? `process ${holder.pid}` : `process ${holder.pid} on ${holder.host}`;
   return (
     `The data folder ${folder} is in use by ${where}. Stop that process, or give this one a folder of its own ` +
-    `(TARL_DATA_DIR) or a Postgres that both can use (TARL_DATABASE_URL). The lock is the file ${path}.`
+    `(TARL_DATA_DIR) or a Postgres that both can use (TARL_DATABASE_URL). The lock is the file ${path}; remove it if ` +
+    "that process is no gateway."
   );
 }
 
@@ -94,30 +103,25 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
+/** Whether the holder is alive, and still is after the time that a killed one takes to be gone. */
+async function staysAlive(path: string, holder: Holder): Promise<boolean> {
+  for (let waitedMs = 0; await isAlive(path, holder); waitedMs += LOOK_EVERY_MS) {
+    const mayBeEnding = holder.host === hostname() && holder.pid !== process.pid;
+    if (!mayBeEnding || waitedMs >= ENDING_WITHIN_MS) return true;
+    await setTimeout(LOOK_EVERY_MS);
+  }
+  return false;
+}
+
 async function isAlive(path: string, holder: Holder): Promise<boolean> {
   if (holder.host !== hostname()) return (await ageMs(path)) < ABANDONED_AFTER_MS;
+  const found = await findProcess(holder.pid);
+  if (found === undefined) return false;
   // Containers give the same pid to each new process, so the pid alone does not say who it is.
-  if (holder.startedAt !== "" && processStart(holder.pid) !== holder.startedAt) return false;
-  try {
-    process.kill(holder.pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
-  }
+  return found.startedAt === holder.startedAt || found.startedAt === "" || holder.startedAt === "";
 }
 
 async function ageMs(path: string): Promise<number> {
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }));
   return Date.now() - mtimeMs;
-}
-
-/** When a process was started, in the kernel's ticks since boot, where the system tells; else an empty text. */
-function processStart(pid: number | "self"): string {
-  try {
-    const line = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The command's name may hold spaces; the fields after it do not. starttime is the 22nd of all.
-    return line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-  } catch {
-    return "";
-  }
 }

@@ -1,7 +1,10 @@
 import { z } from "zod";
 import { enumeration, instant, message } from "../../core/schema.ts";
 
-export const PrincipalKind = enumeration("PrincipalKind", "How the caller shows who it is.", ["API_KEY", "JWT"]);
+export const PrincipalKind = enumeration("PrincipalKind", "How the caller shows who it is.", {
+  API_KEY: "A key that this gateway made.",
+  JWT: "A token of an identity provider that this gateway trusts.",
+});
 
 export const Grant = message("Grant", "What a caller may do in one place.", {
   scope: z.string().describe("A namespace, or `*` for the whole gateway and every namespace in it."),
@@ -17,6 +20,9 @@ export const WhoAmIResponse = message("WhoAmIResponse", "Who the caller is to th
   home: z.string().describe("The namespace the credential belongs to, or `*`."),
   expiresAt: instant("When the credential ends; absent where it does not.").optional(),
   grants: z.array(Grant).describe("What it may do, and where."),
+  groups: z
+    .array(z.string())
+    .describe("The groups that its token names, as the principals `jwt-group:<issuer>#<group>`; none for keys."),
 });
 
 export const GetInfoRequest = message("GetInfoRequest", "Asks for nothing.", {});

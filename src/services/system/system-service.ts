@@ -24,13 +24,14 @@ export function createSystemService(info: GetInfoResponse): SystemService {
 }
 
 function describe(principal: Principal): WhoAmIResponse {
-  const { id, displayName, kind, home, expiresAtMs, grants } = principal;
+  const { id, displayName, kind, home, groups = [], expiresAtMs, grants } = principal;
   return {
     principalId: id,
     displayName,
     // Nobody gets here without a credential.
     kind: kind === "JWT" ? "JWT" : "API_KEY",
     home,
+    groups: [...groups],
     ...(expiresAtMs === undefined ? {} : { expiresAt: new Date(expiresAtMs).toISOString() }),
     grants: [...grants].map(([scope, permissions]) => ({ scope, permissions: [...permissions].sort() })),
   };

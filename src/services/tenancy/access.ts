@@ -21,15 +21,24 @@ export function hasGrantIn(principal: Principal, namespace: string): boolean {
 }
 
 /** Refuses a grant of what the granter does not hold: permissions can be passed on, never made. */
-export function refuseEscalation(granter: Principal, permissions: Iterable<string>, scope: string): void {
-  const missing = [...permissions].filter((permission) => !isPermitted(granter, permission, scope));
+export function refuseGranting(granter: Principal, permissions: Iterable<string>, scope: string): void {
+  refuseEscalation("grant", granter, permissions, scope);
+}
+
+/** Refuses to take from others what the remover does not hold: who is weaker cannot disarm who is stronger. */
+export function refuseTakingAway(remover: Principal, permissions: Iterable<string>, scope: string): void {
+  refuseEscalation("take away", remover, permissions, scope);
+}
+
+function refuseEscalation(act: string, principal: Principal, permissions: Iterable<string>, scope: string): void {
+  const missing = [...permissions].filter((permission) => !isPermitted(principal, permission, scope));
   if (missing.length === 0) return;
   const place = scope === GATEWAY_SCOPE ? "the whole gateway" : `namespace "${scope}"`;
   const named = missing.includes("*") ? "all permissions, as the role admin does" : missing.sort().join(", ");
   throw new AppError(
     "PERMISSION_DENIED",
     "PERMISSION_ESCALATION",
-    `This would grant what you do not hold yourself in ${place}: ${named}. Ask somebody who holds it.`,
+    `This would ${act} what you do not hold yourself in ${place}: ${named}. Ask somebody who holds it.`,
     { details: { metadata: { scope, permissions: missing.join(",") } } },
   );
 }

@@ -5,14 +5,14 @@ import { BUILT_IN_ROLES } from "./permissions.ts";
 /** Scope (a namespace or GATEWAY_SCOPE) → permissions. */
 export type Grants = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** Everything the principal's bindings allow, wherever they are. */
-export async function loadGrants(database: Queryable, principalId: string): Promise<Grants> {
+/** Everything that the bindings of these principals allow together, wherever they are. */
+export async function loadGrants(database: Queryable, principalIds: readonly string[]): Promise<Grants> {
   const { rows } = await database.query<{ namespace: string | null; role: string; permissions: string[] | null }>(
     `SELECT binding.namespace, binding.role, role.permissions
      FROM role_bindings AS binding
      LEFT JOIN roles AS role ON role.namespace = binding.namespace AND role.name = binding.role
-     WHERE binding.principal_id = $1`,
-    [principalId],
+     WHERE binding.principal_id = ANY ($1::text[])`,
+    [principalIds],
   );
   const grants = new Map<string, ReadonlySet<string>>();
   for (const row of rows) {

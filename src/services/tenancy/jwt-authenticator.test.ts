@@ -3,6 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { exportJWK, exportSPKI, generateKeyPair, SignJWT } from "jose";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { silentLogger } from "../../core/logger.ts";
 import { createJwtAuthenticator } from "./jwt-authenticator.ts";
 import { createTenancyFixture, type TenancyFixture } from "./test-fixture.ts";
 
@@ -54,6 +55,40 @@ test("a token makes a principal whose roles come from bindings alone", async () 
   expect((await fixture.principalOf(text)).grants.get(namespace)?.has("tasks.read")).toBe(true);
 });
 
+test("the groups that a token names bring their roles, until it names them no more", async () => {
+  const namespace = await fixture.createNamespace();
+  const { roles } = fixture.tenancy.services;
+  const group = (name: string) => `jwt-group:${issuer}#${name}`;
+  const both = await token({ sub: "grace", groups: ["ml ops", "ml ops", "readers", 5, "grün", "x".repeat(600)] });
+  const left = await token({ sub: "grace", groups: "readers" });
+  const other = await token({ sub: "alan", groups: { ml: true } });
+  for (const text of [both, left, other]) expect((await fixture.principalOf(text)).grants.size).toBe(0);
+
+  await roles.bind({ namespace, principalId: group("readers"), role: "viewer" }, fixture.admin);
+  const { bindingId } = await roles.bindInGateway({ principalId: group("ml ops"), role: "operator" }, fixture.admin);
+  await roles.bind({ namespace, principalId: `jwt:${issuer}#grace`, role: "worker" }, fixture.admin);
+  const principal = await fixture.principalOf(both);
+  expect(principal.id).toBe(`jwt:${issuer}#grace`);
+  expect([...principal.grants.keys()].sort()).toEqual(["*", namespace].sort());
+  expect([...principal.grants.get(namespace)!]).toEqual(expect.arrayContaining(["tasks.lease", "usage.read"]));
+  expect(fixture.tenancy.authenticator.peek(`Bearer ${both}`)).toBe(principal);
+  expect([...(await fixture.principalOf(left)).grants.keys()]).toEqual([namespace]);
+  expect((await fixture.principalOf(other)).grants.size).toBe(0);
+
+  await roles.unbindInGateway({ bindingId }, fixture.admin);
+  expect([...(await fixture.principalOf(both)).grants.keys()]).toEqual([namespace]);
+});
+
+test("a subject cannot be named like a group, nor a group like a subject", async () => {
+  const { roles } = fixture.tenancy.services;
+  await roles.bindInGateway({ principalId: `jwt-group:${issuer}#root`, role: "admin" }, fixture.admin);
+  await roles.bindInGateway({ principalId: `jwt:${issuer}#root`, role: "viewer" }, fixture.admin);
+  const subject = await fixture.principalOf(await token({ sub: "root" }));
+  expect(subject.grants.get("*")?.has("*")).toBe(false);
+  const member = await fixture.principalOf(await token({ sub: "somebody", groups: ["root"] }));
+  expect([...member.grants.get("*")!]).toEqual(["*"]);
+});
+
 test("a verified token is known without asking anybody, until it ends", async () => {
   const text = await token({ sub: "cached" }, { lifeSeconds: 40 });
   const principal = await fixture.principalOf(text);
@@ -92,13 +127,22 @@ test("hostile tokens are refused", async () => {
 test("shared-secret algorithms cannot even be configured", () => {
   const issuers = [{ issuer, audience, jwksUrl: "http://127.0.0.1:1/keys", algorithms: ["HS256"] }];
   const { database, clock } = fixture;
-  expect(() => createJwtAuthenticator({ issuers, database, clock, maxAgeMs: 1, maxEntries: 1 })).toThrow(/HS256/);
+  expect(() =>
+    createJwtAuthenticator({ issuers, database, clock, logger: silentLogger, maxAgeMs: 1, maxEntries: 1 }),
+  ).toThrow(/HS256/);
 });
 
 test("a provider that cannot be reached is not the token's fault", async () => {
   const issuers = [{ issuer, audience, jwksUrl: "http://127.0.0.1:1/keys" }];
   const { database, clock } = fixture;
-  const authenticator = createJwtAuthenticator({ issuers, database, clock, maxAgeMs: 1, maxEntries: 1 });
+  const authenticator = createJwtAuthenticator({
+    issuers,
+    database,
+    clock,
+    logger: silentLogger,
+    maxAgeMs: 1,
+    maxEntries: 1,
+  });
   await expect(authenticator.authenticate(await token())).rejects.toMatchObject({
     code: "UNAVAILABLE",
     reason: "IDENTITY_PROVIDER_UNAVAILABLE",

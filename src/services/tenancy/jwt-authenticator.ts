@@ -1,12 +1,15 @@
 import { hash } from "node:crypto";
-import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from "jose";
+import { decodeJwt, errors, type JWTVerifyGetKey, jwtVerify } from "jose";
 import type { Clock } from "../../core/clock.ts";
 import { AppError } from "../../core/errors.ts";
+import type { Logger } from "../../core/logger.ts";
 import { GATEWAY_SCOPE, type Principal } from "../../core/principal.ts";
 import type { Database } from "../../platform/postgres/database.ts";
+import { createRefreshingCache } from "../../platform/refreshing-cache.ts";
 import { credentialsExpired, credentialsInvalid } from "./credentials-error.ts";
 import { type Grants, loadGrants } from "./grants.ts";
-import { createRefreshingCache, type RefreshingCache } from "./refreshing-cache.ts";
+import { type HolderClaims, readClaims } from "./jwt-claims.ts";
+import { createProviderKeys, providerUnavailable } from "./provider-keys.ts";
 
 /** An identity provider whose tokens are accepted. */
 export interface JwtIssuer {
@@ -17,25 +20,36 @@ export interface JwtIssuer {
   /** Signature algorithms; asymmetric ones only. */
   readonly algorithms?: readonly string[];
   readonly clockToleranceSeconds?: number;
+  /** The claim that names the groups of a subject, as a list of texts or one text; `groups` where absent. */
+  readonly groupsClaim?: string;
 }
 
 export interface JwtAuthenticator {
   peek(token: string): Principal | undefined;
   authenticate(token: string): Promise<Principal>;
-  /** What each principal (`jwt:<issuer>#<subject>`) may do. */
-  readonly grants: RefreshingCache<Grants>;
+  /** Forgets what the bindings of this principal (a subject or a group) allow. */
+  forgetPrincipal(id: string): void;
+  /** Forgets what bindings in this namespace allow. */
+  forgetNamespace(namespace: string): void;
 }
 
 export interface JwtAuthenticatorOptions {
   readonly issuers: readonly JwtIssuer[];
   readonly database: Database;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly maxAgeMs: number;
   readonly maxEntries: number;
+  /** Lets time pass; only tests have another. */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 interface VerifiedToken {
   readonly principalId: string;
+  /** Its groups, as principals. */
+  readonly groups: readonly string[];
+  /** The principal and its groups, as the cache of grants knows them together. */
+  readonly holders: string;
   readonly displayName: string;
   readonly expiresAtMs: number;
   readonly verifiedUntilMs: number;
@@ -61,31 +75,35 @@ const ASYMMETRIC = [
   "Ed25519",
 ];
 const DEFAULT_CLOCK_TOLERANCE_SECONDS = 30;
-const JWKS_TIMEOUT_MS = 5000;
-const JWKS_COOLDOWN_MS = 30_000;
-const JWKS_MAX_AGE_MS = 10 * 60_000;
 /** A token's signature is checked again after this long, so that a withdrawn key stops counting. */
 const VERIFIED_FOR_MS = 60_000;
 const MAX_TOKEN_CHARACTERS = 8192;
-const SUBJECT = /^[\x20-\x7e]{1,255}$/;
-const MAX_DISPLAY_NAME_CHARACTERS = 200;
+/** No subject or group that can be bound holds it. */
+const HOLDER_SEPARATOR = "\n";
+/** As role bindings can name it: the first `#` of a principal ends the issuer, whatever the subject holds. */
+const ISSUER = /^[\x21-\x22\x24-\x7e]{1,240}$/;
+const DEFAULT_GROUPS_CLAIM = "groups";
 
 export function createJwtAuthenticator(options: JwtAuthenticatorOptions): JwtAuthenticator {
   const { database, clock, maxEntries } = options;
-  const verifiers = new Map(options.issuers.map((issuer) => [issuer.issuer, createVerifier(issuer)]));
+  const verifiers = new Map(options.issuers.map((issuer) => [issuer.issuer, createVerifier(issuer, options)]));
   const verified = new Map<string, VerifiedToken>();
   const grants = createRefreshingCache<Grants>({
     ...options,
-    load: (principalId) => loadGrants(database, principalId),
+    load: (holders) => loadGrants(database, holders.split(HOLDER_SEPARATOR)),
   });
 
   async function verify(token: string, digest: string): Promise<VerifiedToken> {
-    const payload = await verifyToken(token, verifiers, clock);
+    const { issuer, claims } = await verifyToken(token, verifiers, clock);
     const now = clock.now();
-    const expiresAtMs = payload.exp! * 1000;
+    const { displayName, expiresAtMs } = claims;
+    const principalId = `jwt:${issuer}#${claims.subject}`;
+    const groups = Object.freeze(claims.groups.map((group) => `jwt-group:${issuer}#${group}`));
     const entry: VerifiedToken = {
-      principalId: `jwt:${payload.iss}#${payload.sub}`,
-      displayName: displayNameOf(payload),
+      principalId,
+      groups,
+      holders: [principalId, ...groups].join(HOLDER_SEPARATOR),
+      displayName,
       expiresAtMs,
       verifiedUntilMs: Math.min(expiresAtMs, now + VERIFIED_FOR_MS),
       principal: undefined,
@@ -103,6 +121,7 @@ export function createJwtAuthenticator(options: JwtAuthenticatorOptions): JwtAut
         id: entry.principalId,
         kind: "JWT",
         displayName: entry.displayName,
+        groups: entry.groups,
         home: GATEWAY_SCOPE,
         expiresAtMs: entry.expiresAtMs,
         grants: held,
@@ -117,23 +136,29 @@ export function createJwtAuthenticator(options: JwtAuthenticatorOptions): JwtAut
   }
 
   return {
-    grants,
+    forgetPrincipal: (id) => grants.dropWhere((holders) => holders.split(HOLDER_SEPARATOR).includes(id)),
+    forgetNamespace: (namespace) => grants.dropWhere((_holders, held) => held.has(namespace)),
     peek(token) {
       if (token.length > MAX_TOKEN_CHARACTERS) throw credentialsInvalid();
       const entry = known(hash("sha256", token));
-      const held = entry && grants.peek(entry.principalId);
+      const held = entry && grants.peek(entry.holders);
       return held && principalOf(entry, held);
     },
     async authenticate(token) {
       const digest = hash("sha256", token);
       const entry = known(digest) ?? (await verify(token, digest));
-      const held = await grants.get(entry.principalId);
+      const held = await grants.get(entry.holders);
       return principalOf(entry, held ?? new Map());
     },
   };
 }
 
-function createVerifier(issuer: JwtIssuer): Verifier {
+function createVerifier(issuer: JwtIssuer, options: JwtAuthenticatorOptions): Verifier {
+  if (!ISSUER.test(issuer.issuer)) {
+    throw new Error(
+      `"${issuer.issuer}" cannot be an issuer: take the \`iss\` of its tokens, printable ASCII without spaces and #, at most 240 characters.`,
+    );
+  }
   for (const algorithm of issuer.algorithms ?? []) {
     if (!ASYMMETRIC.includes(algorithm)) {
       throw new Error(
@@ -141,15 +166,14 @@ function createVerifier(issuer: JwtIssuer): Verifier {
       );
     }
   }
-  const keys = createRemoteJWKSet(new URL(issuer.jwksUrl), {
-    timeoutDuration: JWKS_TIMEOUT_MS,
-    cooldownDuration: JWKS_COOLDOWN_MS,
-    cacheMaxAge: JWKS_MAX_AGE_MS,
-  });
-  return { issuer, keys };
+  return { issuer, keys: createProviderKeys({ ...options, issuer: issuer.issuer, jwksUrl: issuer.jwksUrl }) };
 }
 
-async function verifyToken(token: string, verifiers: ReadonlyMap<string, Verifier>, clock: Clock): Promise<JWTPayload> {
+async function verifyToken(
+  token: string,
+  verifiers: ReadonlyMap<string, Verifier>,
+  clock: Clock,
+): Promise<{ issuer: string; claims: HolderClaims }> {
   const verifier = verifiers.get(claimedIssuer(token) ?? "");
   if (verifier === undefined) throw credentialsInvalid();
   const { issuer, keys } = verifier;
@@ -162,8 +186,7 @@ async function verifyToken(token: string, verifiers: ReadonlyMap<string, Verifie
       currentDate: new Date(clock.now()),
       requiredClaims: ["sub", "exp"],
     });
-    if (!SUBJECT.test(payload.sub ?? "")) throw credentialsInvalid();
-    return payload;
+    return { issuer: issuer.issuer, claims: readClaims(payload, issuer.groupsClaim ?? DEFAULT_GROUPS_CLAIM) };
   } catch (thrown) {
     throw refusal(thrown);
   }
@@ -181,23 +204,6 @@ function claimedIssuer(token: string): string | undefined {
 function refusal(thrown: unknown): AppError {
   if (thrown instanceof AppError) return thrown;
   if (thrown instanceof errors.JWTExpired) return credentialsExpired();
-  // jose throws plain errors, its base class or a timeout when the keys could not be fetched.
-  const isFetchProblem =
-    !(thrown instanceof errors.JOSEError) || thrown instanceof errors.JWKSTimeout || thrown.code === "ERR_JOSE_GENERIC";
-  if (!isFetchProblem) return credentialsInvalid(thrown);
-  return new AppError(
-    "UNAVAILABLE",
-    "IDENTITY_PROVIDER_UNAVAILABLE",
-    "The identity provider's keys cannot be fetched at the moment, so tokens cannot be checked. Try again shortly.",
-    { retryAfterMs: 2000, cause: thrown },
-  );
-}
-
-function displayNameOf(payload: JWTPayload): string {
-  const { name, preferred_username: userName, email } = payload as Record<string, unknown>;
-  const chosen = [name, userName, email].find((value) => typeof value === "string" && value !== "") ?? payload.sub;
-  return String(chosen)
-    .toWellFormed()
-    .replace(/[\u0000-\u001f\u007f-\u009f]/g, "")
-    .slice(0, MAX_DISPLAY_NAME_CHARACTERS);
+  // What jose has no name for is a key that it cannot use, such as one that is too short.
+  return thrown instanceof errors.JOSEError ? credentialsInvalid(thrown) : providerUnavailable(thrown);
 }

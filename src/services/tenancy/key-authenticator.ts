@@ -3,11 +3,11 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/logger.ts";
 import { GATEWAY_SCOPE, type Principal } from "../../core/principal.ts";
 import type { Database } from "../../platform/postgres/database.ts";
+import { createRefreshingCache, type RefreshingCache } from "../../platform/refreshing-cache.ts";
 import { credentialsExpired, credentialsInvalid } from "./credentials-error.ts";
 import { loadGrants } from "./grants.ts";
 import { hashSecret, isKeyText, KEY_CHARACTERS, keyIdOf } from "./key-format.ts";
 import { findKey, touchKey } from "./key-store.ts";
-import { createRefreshingCache, type RefreshingCache } from "./refreshing-cache.ts";
 
 export interface KnownKey {
   readonly principal: Principal;
@@ -51,7 +51,7 @@ export function createKeyAuthenticator(options: KeyAuthenticatorOptions): KeyAut
         displayName: key.display_name,
         home: key.namespace ?? GATEWAY_SCOPE,
         expiresAtMs: key.expires_at?.getTime(),
-        grants: await loadGrants(database, principalId),
+        grants: await loadGrants(database, [principalId]),
       });
       return {
         principal,

@@ -57,7 +57,8 @@ export const listApiKeys = operation({
 export const revokeApiKey = operation({
   name: "keys.revoke",
   summary: "Ends an API key for good, with all its role bindings.",
-  description: "Revoking it again changes nothing. Every gateway refuses it at once, at the latest within 5 seconds.",
+  description:
+    "Whoever holds keys.manage may end any key of the namespace, also one that may do more than they: a leak must not wait for an admin. Revoking it again changes nothing. Every gateway refuses it at once, at the latest within 5 seconds.",
   rest: "POST /v1/namespaces/{namespace}/keys/{keyId}:revoke",
   grpc: "ApiKeyService/RevokeApiKey",
   graphql: "mutation revokeApiKey",

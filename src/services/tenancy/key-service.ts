@@ -2,10 +2,10 @@ import { z } from "zod";
 import type { Clock } from "../../core/clock.ts";
 import { AppError, invalidArgument, notFound } from "../../core/errors.ts";
 import type { IdGenerator } from "../../core/ids.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Database, Queryable } from "../../platform/postgres/database.ts";
-import { refuseEscalation } from "./access.ts";
+import { refuseGranting } from "./access.ts";
 import type { TenancyChanges } from "./changes.ts";
 import { loadGrants } from "./grants.ts";
 import { hashSecret, newKeyId, newKeyText } from "./key-format.ts";
@@ -73,7 +73,7 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     if ((await countKeys(transaction, namespace)) >= MAX_KEYS_PER_NAMESPACE) throw tooManyKeys(namespace);
     const roles = [...new Set(request.roles)];
     const permissions = await loadRolePermissions(transaction, namespace, roles, (index) => `roles[${index}]`);
-    refuseEscalation(creator, permissions, namespace);
+    refuseGranting(creator, permissions, namespace);
 
     const keyId = newKeyId(ids);
     const secret = newKeyText(keyId, ids);
@@ -111,8 +111,8 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     if (key === undefined) throw notFound("api key", keyId);
     if (key.revoked_at !== null) throw keyRevoked(keyId);
     // Whoever sees the new secret can do all that the key can, wherever it was bound.
-    for (const [scope, permissions] of await loadGrants(transaction, `key:${keyId}`)) {
-      refuseEscalation(rotator, permissions, scope);
+    for (const [scope, permissions] of await loadGrants(transaction, [`key:${keyId}`])) {
+      refuseGranting(rotator, permissions, scope);
     }
     const secret = newKeyText(keyId, ids);
     const rotatedAt = new Date(clock.now());
@@ -132,12 +132,13 @@ export function createKeyService(options: KeyServiceOptions): KeyService {
     get: (request) => read(database, request),
 
     async list({ namespace, pageSize, pageToken }) {
-      const [after] = decodePageToken(pageToken, PageToken) ?? [""];
+      const tokens = createPageTokens(PageToken, ["keys.list", namespace]);
+      const [after] = tokens.decode(pageToken) ?? [""];
       const found = await listKeys(database, namespace, after, pageSize + 1);
       const now = clock.now();
       const apiKeys = found.slice(0, pageSize).map((key) => toApiKey(key, now));
       if (found.length <= pageSize) return { apiKeys };
-      return { apiKeys, nextPageToken: encodePageToken([apiKeys.at(-1)!.keyId]) };
+      return { apiKeys, nextPageToken: tokens.encode([apiKeys.at(-1)!.keyId]) };
     },
 
     async revoke({ namespace, keyId }) {

@@ -1,13 +1,13 @@
 import { z } from "zod";
 import { nextPageTokenField, pageSizeField, pageTokenField } from "../../core/page.ts";
 import { durationMs, enumeration, instant, message, nameField, namespaceField, text } from "../../core/schema.ts";
-import { NAMESPACE_PERMISSION_NAMES } from "./permissions.ts";
+import { BUILT_IN_ROLES, NAMESPACE_PERMISSION_NAMES } from "./permissions.ts";
 
 const MAX_QUOTA = 1_000_000_000;
 const MAX_ROLES_PER_KEY = 20;
 const MAX_GRACE_MS = 7 * 24 * 60 * 60 * 1000;
 const MAX_PRINCIPAL_CHARACTERS = 512;
-const PRINCIPAL = /^(key:[0-9a-z]{12}|jwt:[\x21-\x22\x24-\x7e]+#[\x20-\x7e]+)$/;
+const PRINCIPAL = /^(key:[0-9a-z]{12}|jwt(-group)?:[\x21-\x22\x24-\x7e]+#[\x20-\x7e]+)$/;
 
 /** One megabyte of the quota `maxStorageMb`. */
 export const BYTES_PER_MB = 1024 * 1024;
@@ -36,11 +36,11 @@ const permissionsField = z
   .max(100)
   .describe("What the role allows, e.g. `tasks.enqueue`.");
 
-export const Isolation = enumeration(
-  "Isolation",
-  "How far a namespace is closed. STRICT: nothing of it can be shared. SHARED: others use what it grants them explicitly. NONE: every authenticated caller may read it.",
-  ["STRICT", "SHARED", "NONE"],
-);
+export const Isolation = enumeration("Isolation", "How far a namespace is closed.", {
+  STRICT: "Nothing of it can be shared.",
+  SHARED: "Others use what it grants them explicitly.",
+  NONE: "Every authenticated caller may read it.",
+});
 
 export const Quotas = message("NamespaceQuotas", "Limits of a namespace; an absent one is unlimited.", {
   maxWorkflows: z.int().min(0).max(MAX_QUOTA).optional().describe("Workflows under way at once."),
@@ -127,7 +127,7 @@ export const NamespaceUsage = message("NamespaceUsage", "Quotas of a namespace a
   queueDepth: QuotaUsage.describe("Tasks that wait in the queue that has most."),
   storageMb: QuotaUsage.describe("Payloads and results kept, in units of 2^20 bytes."),
   requestsPerMinute: QuotaUsage.describe(
-    "Requests in the current minute, as this gateway knows them; counted only where they are limited.",
+    "Requests in the current minute: under a limit those of all gateways, as this one knows them; without one those that came to this gateway.",
   ),
 });
 export type NamespaceUsage = z.output<typeof NamespaceUsage>;
@@ -135,11 +135,11 @@ export const GetNamespaceUsageResponse = message("GetNamespaceUsageResponse", "T
   usage: NamespaceUsage.describe("Quotas, and how much of each is used."),
 });
 
-export const ApiKeyState = enumeration("ApiKeyState", "Whether a key opens anything.", [
-  "ACTIVE",
-  "EXPIRED",
-  "REVOKED",
-]);
+export const ApiKeyState = enumeration("ApiKeyState", "Whether a key opens anything.", {
+  ACTIVE: "It does.",
+  EXPIRED: "Its time is over.",
+  REVOKED: "It was revoked.",
+});
 
 export const ApiKey = message("ApiKey", "An API key, without its secret.", {
   keyId: keyIdField,
@@ -281,8 +281,10 @@ export const DeleteRoleResponse = message("DeleteRoleResponse", "What was delete
 const principalIdField = z
   .string()
   .max(MAX_PRINCIPAL_CHARACTERS)
-  .regex(PRINCIPAL, { error: "must be `key:<key id>` or `jwt:<issuer>#<subject>`" })
-  .describe("`key:<key id>` or `jwt:<issuer>#<subject>`, as whoAmI says it.");
+  .regex(PRINCIPAL, { error: "must be `key:<key id>`, `jwt:<issuer>#<subject>` or `jwt-group:<issuer>#<group>`" })
+  .describe(
+    "`key:<key id>` or `jwt:<issuer>#<subject>`, as whoAmI says it, or `jwt-group:<issuer>#<group>` for all whose tokens name that group.",
+  );
 
 export const RoleBinding = message("RoleBinding", "Gives a principal a role in a namespace.", {
   bindingId: z.uuid().describe("Its id."),
@@ -324,5 +326,59 @@ export const DeleteRoleBindingRequest = message("DeleteRoleBindingRequest", "Whi
 export type DeleteRoleBindingRequest = z.output<typeof DeleteRoleBindingRequest>;
 
 export const DeleteRoleBindingResponse = message("DeleteRoleBindingResponse", "What was deleted.", {
+  bindingId: z.uuid().describe("Its id."),
+});
+
+export const GatewayRoleBinding = message(
+  "GatewayRoleBinding",
+  "Gives a principal a role in the whole gateway: in every namespace, and for what belongs to none.",
+  {
+    bindingId: z.uuid().describe("Its id."),
+    principalId: z.string().describe("Who has the role."),
+    role: roleField,
+    createdBy: z.string().describe("The principal who made it."),
+    createdAt: createdAtField,
+  },
+);
+export type GatewayRoleBinding = z.output<typeof GatewayRoleBinding>;
+export const CreateGatewayRoleBindingResponse = message("CreateGatewayRoleBindingResponse", "The new binding.", {
+  roleBinding: GatewayRoleBinding.describe("The binding."),
+});
+
+export const CreateGatewayRoleBindingRequest = message("CreateGatewayRoleBindingRequest", "Who gets which role.", {
+  principalId: principalIdField,
+  role: nameField("A built-in role: `admin`, `operator`, `worker` or `viewer`.").refine(
+    (name) => BUILT_IN_ROLES.has(name),
+    { error: "must be a built-in role: admin, operator, worker or viewer; custom ones belong to their namespace" },
+  ),
+});
+export type CreateGatewayRoleBindingRequest = z.output<typeof CreateGatewayRoleBindingRequest>;
+
+export const ListGatewayRoleBindingsRequest = message(
+  "ListGatewayRoleBindingsRequest",
+  "One page of the bindings of the whole gateway.",
+  {
+    principalId: principalIdField.optional().describe("Only those of this principal."),
+    pageSize: pageSizeField,
+    pageToken: pageTokenField,
+  },
+);
+export type ListGatewayRoleBindingsRequest = z.output<typeof ListGatewayRoleBindingsRequest>;
+
+export const ListGatewayRoleBindingsResponse = message(
+  "ListGatewayRoleBindingsResponse",
+  "Who has which role in the whole gateway.",
+  {
+    roleBindings: z.array(GatewayRoleBinding).describe("In the order in which they were made."),
+    nextPageToken: nextPageTokenField,
+  },
+);
+
+export const DeleteGatewayRoleBindingRequest = message("DeleteGatewayRoleBindingRequest", "Which binding to delete.", {
+  bindingId: z.uuid({ error: "must be a UUID" }).toLowerCase().describe("Its id."),
+});
+export type DeleteGatewayRoleBindingRequest = z.output<typeof DeleteGatewayRoleBindingRequest>;
+
+export const DeleteGatewayRoleBindingResponse = message("DeleteGatewayRoleBindingResponse", "What was deleted.", {
   bindingId: z.uuid().describe("Its id."),
 });

@@ -1,8 +1,8 @@
 import type { NamespaceScope } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Database } from "../../platform/postgres/database.ts";
+import { createRefreshingCache, type RefreshingCache } from "../../platform/refreshing-cache.ts";
 import { getNamespace } from "./namespace-store.ts";
-import { createRefreshingCache, type RefreshingCache } from "./refreshing-cache.ts";
 
 /** What every call needs to know of its namespace, from memory whenever that is recent enough. */
 export type NamespaceDirectory = Pick<RefreshingCache<NamespaceScope>, "peek" | "get">;

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { NamespaceScope } from "../../core/call.ts";
 import type { Clock } from "../../core/clock.ts";
 import { AppError, notFound } from "../../core/errors.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
 import { GATEWAY_SCOPE, isPermitted, type Principal } from "../../core/principal.ts";
 import type { Database, Queryable } from "../../platform/postgres/database.ts";
 import { permissionDenied } from "./access.ts";
@@ -26,7 +26,7 @@ import {
 } from "./namespace-store.ts";
 import { listForeignBindings } from "./role-store.ts";
 
-/** What a domain knows of a namespace's use; each figure comes from one domain only. */
+/** What a domain knows of a namespace's use. What several domains know adds up. */
 export interface UsageFigures {
   readonly workflows: number;
   readonly concurrentExecutions: number;
@@ -123,13 +123,14 @@ export function createNamespaceService(options: NamespaceServiceOptions): Namesp
     },
 
     async list({ pageSize, pageToken }, principal) {
-      const [after] = decodePageToken(pageToken, PageToken) ?? [""];
+      const tokens = createPageTokens(PageToken, ["namespaces.list"]);
+      const [after] = tokens.decode(pageToken) ?? [""];
       const seesAll = isPermitted(principal, "namespaces.read", GATEWAY_SCOPE);
       const visible = [...principal.grants.keys()].filter((name) => isPermitted(principal, "namespaces.read", name));
       const found = await listNamespaces(database, seesAll ? undefined : visible, after, pageSize + 1);
       const namespaces = found.slice(0, pageSize);
       if (found.length <= pageSize) return { namespaces };
-      return { namespaces, nextPageToken: encodePageToken([namespaces.at(-1)!.name]) };
+      return { namespaces, nextPageToken: tokens.encode([namespaces.at(-1)!.name]) };
     },
 
     async update(request, principal) {
@@ -155,7 +156,7 @@ export function createNamespaceService(options: NamespaceServiceOptions): Namesp
 
     async usage({ name, quotas }) {
       const parts = await Promise.all(options.usageSources.map((source) => source(name)));
-      const used: Partial<UsageFigures> = Object.assign({}, ...parts);
+      const used = addUp(parts);
       const of = (figure: number | undefined, limit: number | undefined) => ({
         used: figure ?? 0,
         ...(limit === undefined ? {} : { limit }),
@@ -170,6 +171,14 @@ export function createNamespaceService(options: NamespaceServiceOptions): Namesp
       };
     },
   };
+}
+
+function addUp(parts: readonly Partial<UsageFigures>[]): Partial<UsageFigures> {
+  const sum: Partial<Record<string, number>> = {};
+  for (const part of parts) {
+    for (const [figure, value] of Object.entries(part)) sum[figure] = (sum[figure] ?? 0) + value;
+  }
+  return sum;
 }
 
 async function refuseUnlessEmpty(
@@ -190,7 +199,9 @@ async function refuseUnlessEmpty(
 async function refuseForeignBindings(transaction: Queryable, namespace: string): Promise<void> {
   const foreign = await listForeignBindings(transaction, namespace, MAX_BINDINGS_NAMED + 1);
   if (foreign.length === 0) return;
-  const named = foreign.slice(0, MAX_BINDINGS_NAMED).map((one) => `${one.principalId} in ${one.namespace}`);
+  const named = foreign
+    .slice(0, MAX_BINDINGS_NAMED)
+    .map((one) => `${one.principalId} in ${one.namespace ?? "the whole gateway"}`);
   const more = foreign.length > MAX_BINDINGS_NAMED ? " and more" : "";
   throw new AppError(
     "FAILED_PRECONDITION",

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { NamespaceScope } from "../../core/call.ts";
+import { notFound } from "../../core/errors.ts";
 import type { Queryable } from "../../platform/postgres/database.ts";
 import type { Namespace, Quotas } from "./model.ts";
 
@@ -72,6 +73,13 @@ export async function lockNamespace(
     [name],
   );
   return rows[0] && toNamespace(rows[0]);
+}
+
+/** The namespace as it stays until the transaction ends; NOT_FOUND where it is not there. */
+export async function requireNamespace(transaction: Queryable, name: string): Promise<Namespace> {
+  const namespace = await lockNamespace(transaction, name, "SHARE");
+  if (namespace === undefined) throw notFound("namespace", name);
+  return namespace;
 }
 
 /** By name, from after `afterName`. `visible` names what the caller may read; undefined is everything. */

@@ -8,10 +8,10 @@ export const PERMISSIONS = {
   "namespaces.delete": "Delete a namespace, also with everything in it.",
   "usage.read": "See how much of its quotas a namespace uses.",
   "keys.read": "See the namespace's API keys, never their secrets.",
-  "keys.manage": "Create and rotate API keys with permissions the caller holds, and revoke any of the namespace.",
+  "keys.manage":
+    "Create and rotate API keys with permissions the caller holds, and revoke any key of the namespace, also a stronger one.",
   "roles.read": "See roles and who is bound to them.",
-  "roles.manage":
-    "Create and change roles and bind principals within what the caller holds, and remove any role or binding.",
+  "roles.manage": "Create, change and delete roles and bindings, within what the caller holds.",
   "leases.read": "See who holds a lease.",
   "leases.write": "Acquire, extend and release leases.",
   "tasks.enqueue": "Enqueue tasks.",
@@ -26,6 +26,11 @@ export const PERMISSIONS = {
   "workers.read": "See workers and what each one holds.",
   "workers.register": "Register workers and send their heartbeats.",
   "workers.manage": "Drain and remove workers of others.",
+  "features.read": "See feature groups and views, and search them.",
+  "features.readValues": "Read features' values, online and offline.",
+  "features.write": "Write rows of features.",
+  "features.manage": "Define feature groups and views, and change and delete them.",
+  "features.share": "Share feature groups and views with other namespaces, read-only.",
   "system.read": "See how the gateway itself is set up. Means something only in the whole gateway.",
 } as const satisfies Readonly<Record<string, string>>;
 
@@ -49,6 +54,8 @@ const VIEWER: readonly Permission[] = [
   "tasks.read",
   "queues.read",
   "workers.read",
+  "features.read",
+  "features.readValues",
 ];
 
 const WORKER: readonly Permission[] = [
@@ -61,6 +68,9 @@ const WORKER: readonly Permission[] = [
   "queues.read",
   "workers.read",
   "workers.register",
+  "features.read",
+  "features.readValues",
+  "features.write",
 ];
 
 const OPERATOR: readonly Permission[] = [
@@ -75,6 +85,9 @@ const OPERATOR: readonly Permission[] = [
   "queues.manage",
   "workers.register",
   "workers.manage",
+  "features.write",
+  "features.manage",
+  "features.share",
 ];
 
 export interface BuiltInRole {

@@ -1,15 +1,21 @@
 import { operation } from "../../core/operation.ts";
 import {
+  CreateGatewayRoleBindingRequest,
+  CreateGatewayRoleBindingResponse,
   CreateRoleBindingRequest,
   CreateRoleBindingResponse,
   CreateRoleRequest,
   CreateRoleResponse,
+  DeleteGatewayRoleBindingRequest,
+  DeleteGatewayRoleBindingResponse,
   DeleteRoleBindingRequest,
   DeleteRoleBindingResponse,
   DeleteRoleRequest,
   DeleteRoleResponse,
   GetRoleRequest,
   GetRoleResponse,
+  ListGatewayRoleBindingsRequest,
+  ListGatewayRoleBindingsResponse,
   ListPermissionsRequest,
   ListPermissionsResponse,
   ListRoleBindingsRequest,
@@ -81,6 +87,8 @@ export const listRoles = operation({
 export const updateRole = operation({
   name: "roles.update",
   summary: "Changes a custom role for all who have it; what is left out stays as it is.",
+  description:
+    "PERMISSION_DENIED with reason PERMISSION_ESCALATION where the caller does not hold all that is added or taken away.",
   rest: "PATCH /v1/namespaces/{namespace}/roles/{role}",
   grpc: "RoleService/UpdateRole",
   graphql: "mutation updateRole",
@@ -93,14 +101,15 @@ export const updateRole = operation({
 export const deleteRole = operation({
   name: "roles.delete",
   summary: "Deletes a custom role that nobody has.",
-  description: "FAILED_PRECONDITION with reason ROLE_IN_USE while somebody is bound to it.",
+  description:
+    "FAILED_PRECONDITION with reason ROLE_IN_USE while somebody is bound to it; PERMISSION_DENIED with reason PERMISSION_ESCALATION where it allows what the caller does not hold.",
   rest: "DELETE /v1/namespaces/{namespace}/roles/{role}",
   grpc: "RoleService/DeleteRole",
   graphql: "mutation deleteRole",
   permission: "roles.manage",
   input: DeleteRoleRequest,
   output: DeleteRoleResponse,
-  handle: ({ roles }: Services, input) => roles.delete(input),
+  handle: ({ roles }: Services, input, call) => roles.delete(input, call.principal),
 });
 
 export const createRoleBinding = operation({
@@ -132,13 +141,57 @@ export const listRoleBindings = operation({
 export const deleteRoleBinding = operation({
   name: "roles.unbind",
   summary: "Takes a role away from a principal.",
+  description:
+    "PERMISSION_DENIED with reason PERMISSION_ESCALATION where the role allows what the caller does not hold.",
   rest: "DELETE /v1/namespaces/{namespace}/roleBindings/{bindingId}",
   grpc: "RoleService/DeleteRoleBinding",
   graphql: "mutation deleteRoleBinding",
   permission: "roles.manage",
   input: DeleteRoleBindingRequest,
   output: DeleteRoleBindingResponse,
-  handle: ({ roles }: Services, input) => roles.unbind(input),
+  handle: ({ roles }: Services, input, call) => roles.unbind(input, call.principal),
+});
+
+export const createGatewayRoleBinding = operation({
+  name: "gatewayRoles.bind",
+  summary: "Gives a principal a role in the whole gateway, and so in every namespace.",
+  description:
+    "Only the admin of the whole gateway may. FAILED_PRECONDITION with reason NAMESPACE_STRICT where it is a key of a STRICT namespace; PERMISSION_DENIED with reason PERMISSION_ESCALATION where the caller does not hold all that the role allows.",
+  rest: "POST /v1/roleBindings",
+  grpc: "RoleService/CreateGatewayRoleBinding",
+  graphql: "mutation createGatewayRoleBinding",
+  permission: "roles.manage",
+  input: CreateGatewayRoleBindingRequest,
+  output: CreateGatewayRoleBindingResponse,
+  handle: async ({ roles }: Services, input, call) => ({
+    roleBinding: await roles.bindInGateway(input, call.principal),
+  }),
+});
+
+export const listGatewayRoleBindings = operation({
+  name: "gatewayRoles.listBindings",
+  summary: "Lists who has which role in the whole gateway.",
+  rest: "GET /v1/roleBindings",
+  grpc: "RoleService/ListGatewayRoleBindings",
+  graphql: "query gatewayRoleBindings",
+  permission: "roles.read",
+  input: ListGatewayRoleBindingsRequest,
+  output: ListGatewayRoleBindingsResponse,
+  handle: ({ roles }: Services, input) => roles.listGatewayBindings(input),
+});
+
+export const deleteGatewayRoleBinding = operation({
+  name: "gatewayRoles.unbind",
+  summary: "Takes a role in the whole gateway away from a principal.",
+  description:
+    "Only the admin of the whole gateway may. PERMISSION_DENIED with reason PERMISSION_ESCALATION where the role allows what the caller does not hold.",
+  rest: "DELETE /v1/roleBindings/{bindingId}",
+  grpc: "RoleService/DeleteGatewayRoleBinding",
+  graphql: "mutation deleteGatewayRoleBinding",
+  permission: "roles.manage",
+  input: DeleteGatewayRoleBindingRequest,
+  output: DeleteGatewayRoleBindingResponse,
+  handle: ({ roles }: Services, input, call) => roles.unbindInGateway(input, call.principal),
 });
 
 export const ROLE_OPERATIONS = [
@@ -151,4 +204,7 @@ export const ROLE_OPERATIONS = [
   createRoleBinding,
   listRoleBindings,
   deleteRoleBinding,
+  createGatewayRoleBinding,
+  listGatewayRoleBindings,
+  deleteGatewayRoleBinding,
 ] as const;

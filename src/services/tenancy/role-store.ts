@@ -14,7 +14,6 @@ interface RoleRow {
 
 interface BindingRow {
   readonly id: string;
-  readonly namespace: string;
   readonly principal_id: string;
   readonly role: string;
   readonly created_by: string;
@@ -50,10 +49,12 @@ function toRole(row: RoleRow): Role {
   };
 }
 
-function toBinding(row: BindingRow): RoleBinding {
+/** A binding without its place, which is what it was asked for by. */
+export type StoredBinding = Omit<RoleBinding, "namespace">;
+
+function toBinding(row: BindingRow): StoredBinding {
   return {
     bindingId: row.id,
-    namespace: row.namespace,
     principalId: row.principal_id,
     role: row.role,
     createdBy: row.created_by,
@@ -115,12 +116,13 @@ export async function countBindingsOfRole(database: Queryable, namespace: string
 }
 
 /**
- * All that the named roles allow, for somebody who is about to be given them. They stay as they are
+ * All that the named roles allow, for somebody who is about to be given them. The whole gateway,
+ * a namespace of null, has the built-in ones alone. They stay as they are
  * until the transaction ends; one that is not there is refused by its field.
  */
 export async function loadRolePermissions(
   transaction: Queryable,
-  namespace: string,
+  namespace: string | null,
   roles: readonly string[],
   fieldOf: (index: number) => string,
 ): Promise<Set<string>> {
@@ -133,15 +135,25 @@ export async function loadRolePermissions(
   for (const [index, name] of roles.entries()) {
     const ofRole = BUILT_IN_ROLES.get(name)?.permissions ?? custom.get(name);
     if (ofRole === undefined) {
-      throw invalidArgument([{ field: fieldOf(index), message: "is not a role of this namespace; list its roles" }]);
+      throw invalidArgument([{ field: fieldOf(index), message: "is no role here; list the roles of the namespace" }]);
     }
     for (const permission of ofRole) permissions.add(permission);
   }
   return permissions;
 }
 
+/** What a role that somebody has allows. */
+export async function permissionsOfRole(
+  transaction: Queryable,
+  namespace: string | null,
+  name: string,
+): Promise<Iterable<string>> {
+  const custom = namespace === null ? undefined : await getRole(transaction, namespace, name);
+  return BUILT_IN_ROLES.get(name)?.permissions ?? custom?.permissions ?? [];
+}
+
 /** Answers undefined where the principal has that role there already. */
-export async function insertBinding(database: Queryable, binding: NewBinding): Promise<RoleBinding | undefined> {
+export async function insertBinding(database: Queryable, binding: NewBinding): Promise<StoredBinding | undefined> {
   const { rows } = await database.query<BindingRow>(
     `INSERT INTO role_bindings (id, namespace, principal_id, role, created_by, created_at)
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING *`,
@@ -150,39 +162,51 @@ export async function insertBinding(database: Queryable, binding: NewBinding): P
   return rows[0] && toBinding(rows[0]);
 }
 
+/** One text for each kind of place, because an index serves each of them and not both in one. */
+const inPlace = (namespace: string | null) =>
+  namespace === null ? "namespace IS NULL AND $1::text IS NULL" : "namespace = $1";
+
 /** In the order of their ids, which is that of their making. */
 export async function listBindings(
   database: Queryable,
-  namespace: string,
+  namespace: string | null,
   principalId: string | undefined,
   afterId: string | undefined,
   count: number,
-): Promise<RoleBinding[]> {
+): Promise<StoredBinding[]> {
   const { rows } = await database.query<BindingRow>(
     `SELECT * FROM role_bindings
-     WHERE namespace = $1 AND ($2::text IS NULL OR principal_id = $2) AND ($3::uuid IS NULL OR id > $3)
+     WHERE ${inPlace(namespace)} AND ($2::text IS NULL OR principal_id = $2) AND ($3::uuid IS NULL OR id > $3)
      ORDER BY id LIMIT $4`,
     [namespace, principalId ?? null, afterId ?? null, count],
   );
   return rows.map(toBinding);
 }
 
-/** Answers the principal that lost the role, or undefined where there is no such binding. */
-export async function deleteBinding(database: Queryable, namespace: string, id: string): Promise<string | undefined> {
-  const { rows } = await database.query<{ principal_id: string }>(
-    "DELETE FROM role_bindings WHERE namespace = $1 AND id = $2 RETURNING principal_id",
+/** The binding, which nobody deletes until the transaction ends. */
+export async function lockBinding(
+  transaction: Queryable,
+  namespace: string | null,
+  id: string,
+): Promise<StoredBinding | undefined> {
+  const { rows } = await transaction.query<BindingRow>(
+    `SELECT * FROM role_bindings WHERE ${inPlace(namespace)} AND id = $2 FOR UPDATE`,
     [namespace, id],
   );
-  return rows[0]?.principal_id;
+  return rows[0] && toBinding(rows[0]);
+}
+
+export async function deleteBinding(database: Queryable, id: string): Promise<void> {
+  await database.query("DELETE FROM role_bindings WHERE id = $1", [id]);
 }
 
 export async function deleteBindingsOfPrincipal(database: Queryable, principalId: string): Promise<void> {
   await database.query("DELETE FROM role_bindings WHERE principal_id = $1", [principalId]);
 }
 
-export async function countBindings(database: Queryable, namespace: string): Promise<number> {
+export async function countBindings(database: Queryable, namespace: string | null): Promise<number> {
   const { rows } = await database.query<{ count: number }>(
-    "SELECT count(*) AS count FROM role_bindings WHERE namespace = $1",
+    `SELECT count(*) AS count FROM role_bindings WHERE ${inPlace(namespace)}`,
     [namespace],
   );
   return rows[0]!.count;
@@ -193,13 +217,12 @@ export async function listForeignBindings(
   database: Queryable,
   namespace: string,
   count: number,
-): Promise<{ principalId: string; namespace: string }[]> {
-  const { rows } = await database.query<{ principal_id: string; namespace: string }>(
+): Promise<{ principalId: string; namespace: string | null }[]> {
+  const { rows } = await database.query<{ principal_id: string; namespace: string | null }>(
     `SELECT binding.principal_id, binding.namespace
      FROM role_bindings AS binding
      JOIN api_keys ON binding.principal_id = 'key:' || api_keys.id
-     WHERE binding.namespace IS NOT NULL AND api_keys.namespace IS NOT NULL
-       AND binding.namespace <> api_keys.namespace
+     WHERE api_keys.namespace IS NOT NULL AND binding.namespace IS DISTINCT FROM api_keys.namespace
        AND (binding.namespace = $1 OR api_keys.namespace = $1)
      ORDER BY binding.principal_id, binding.namespace LIMIT $2`,
     [namespace, count],

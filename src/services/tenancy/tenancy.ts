@@ -5,6 +5,7 @@ import type { Component } from "../../core/lifecycle.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { Database } from "../../platform/postgres/database.ts";
 import type { PubSub } from "../../platform/pubsub.ts";
+import type { RefreshingCache } from "../../platform/refreshing-cache.ts";
 import { type Authenticator, createAuthenticator } from "./authenticator.ts";
 import { createTenancyChanges, type TenancyChange } from "./changes.ts";
 import { createJwtAuthenticator, type JwtAuthenticator, type JwtIssuer } from "./jwt-authenticator.ts";
@@ -18,11 +19,12 @@ import {
   type NamespaceService,
   type UsageSource,
 } from "./namespace-service.ts";
-import type { RefreshingCache } from "./refreshing-cache.ts";
 import { createRoleService, type RoleService } from "./role-service.ts";
 
 export interface TenancyOptions {
   readonly database: Database;
+  /** Where every call's credential and namespace are looked up, if not in `database`: it must not wait for other statements. */
+  readonly lookups?: Database;
   readonly pubsub: PubSub;
   readonly clock: Clock;
   readonly ids: IdGenerator;
@@ -55,6 +57,7 @@ export function createTenancy(options: TenancyOptions): Tenancy {
   const { pubsub, jwtIssuers = [] } = options;
   const cacheOptions = {
     ...options,
+    database: options.lookups ?? options.database,
     maxAgeMs: CACHE_MAX_AGE_MS,
     maxEntries: options.maxCacheEntries ?? DEFAULT_MAX_CACHE_ENTRIES,
   };
@@ -102,9 +105,9 @@ function forget(
     directory.drop(change.name);
   } else if (change.kind === "grants") {
     keys.cache.dropWhere((_id, { principal }) => principal.grants.has(change.namespace));
-    tokens?.grants.dropWhere((_id, grants) => grants.has(change.namespace));
+    tokens?.forgetNamespace(change.namespace);
   } else if (change.kind === "principal") {
     if (change.id.startsWith("key:")) keys.cache.drop(change.id.slice("key:".length));
-    else tokens?.grants.drop(change.id);
+    else tokens?.forgetPrincipal(change.id);
   }
 }

@@ -1,11 +1,14 @@
-import type { Clock } from "../../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
+import { createBoundedMap } from "./bounded-map.ts";
 
 export interface RefreshingCacheOptions<Value> {
   readonly clock: Clock;
   /** Nothing older than this is answered with. */
   readonly maxAgeMs: number;
-  /** Values beyond this many are forgotten, those first that were loaded longest ago. */
+  /** Values beyond this many, or of more weight than this, are forgotten, those first that were loaded longest ago. */
   readonly maxEntries: number;
+  /** How many entries a value counts for; one where absent. */
+  readonly weightOf?: (value: Value) => number;
   /** Answers undefined for what is not there. */
   load(key: string): Promise<Value | undefined>;
 }
@@ -17,6 +20,8 @@ export interface RefreshingCache<Value> {
   get(key: string): Promise<Value | undefined>;
   drop(key: string): void;
   dropWhere(isStale: (key: string, value: Value) => boolean): void;
+  /** Drops by key alone, also what is known not to be there. */
+  dropKeys(isStale: (key: string) => boolean): void;
   clear(): void;
 }
 
@@ -26,10 +31,10 @@ interface Entry<Value> {
 }
 
 export function createRefreshingCache<Value>(options: RefreshingCacheOptions<Value>): RefreshingCache<Value> {
-  const { clock, maxAgeMs, maxEntries } = options;
-  const present = new Map<string, Entry<Value>>();
+  const { clock, maxAgeMs, maxEntries, weightOf = () => 1 } = options;
+  const present = createBoundedMap<Entry<Value>>(maxEntries, ({ value }) => weightOf(value));
   // Apart, so that guesses at what is not there cannot push out what is.
-  const absent = new Map<string, number>();
+  const absent = createBoundedMap<number>(maxEntries, () => 1);
   const loading = new Map<string, Promise<Value | undefined>>();
   // What was dropped while it was being loaded must not be remembered as it was before.
   let generation = 0;
@@ -41,8 +46,8 @@ export function createRefreshingCache<Value>(options: RefreshingCacheOptions<Val
     if (startedIn !== generation) return value;
     present.delete(key);
     absent.delete(key);
-    if (value === undefined) remember(absent, key, loadedAtMs, maxEntries);
-    else remember(present, key, { value, loadedAtMs }, maxEntries);
+    if (value === undefined) absent.set(key, loadedAtMs);
+    else present.set(key, { value, loadedAtMs });
     return value;
   }
 
@@ -84,7 +89,13 @@ export function createRefreshingCache<Value>(options: RefreshingCacheOptions<Val
     dropWhere(isStale) {
       generation += 1;
       loading.clear();
-      for (const [key, { value }] of present) if (isStale(key, value)) present.delete(key);
+      for (const [key, { value }] of present.entries()) if (isStale(key, value)) present.delete(key);
+    },
+    dropKeys(isStale) {
+      generation += 1;
+      loading.clear();
+      for (const [key] of present.entries()) if (isStale(key)) present.delete(key);
+      for (const [key] of absent.entries()) if (isStale(key)) absent.delete(key);
     },
     clear() {
       generation += 1;
@@ -93,9 +104,4 @@ export function createRefreshingCache<Value>(options: RefreshingCacheOptions<Val
       loading.clear();
     },
   };
-}
-
-function remember<Value>(map: Map<string, Value>, key: string, value: Value, maxEntries: number): void {
-  if (map.size >= maxEntries) map.delete(map.keys().next().value!);
-  map.set(key, value);
 }
