@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
+import { eventually } from "../../test/support/eventually.ts";
 import { AppError } from "../core/errors.ts";
+import type { Exchange } from "../core/exchange.ts";
+import { createIdGenerator } from "../core/ids.ts";
+import { silentLogger } from "../core/logger.ts";
 import { operation } from "../core/operation.ts";
 import { message, namespaceField } from "../core/schema.ts";
+import { OUTCOME_UNKNOWN } from "../platform/postgres/database-error.ts";
 import { createApiKey } from "../services/tenancy/key-operations.ts";
+import { idempotency } from "./idempotency.ts";
+import type { IdempotencyStore } from "./idempotency-store.ts";
 import { createDispatcherFixture, type DispatcherFixture } from "./test-fixture.ts";
 
 interface Work {
@@ -97,6 +104,64 @@ test("what is wrong stays wrong, and what may pass is tried again", async () => 
   await expect(send(passing)).rejects.toMatchObject({ reason: "AWAY" });
   work.run = async () => 42;
   expect(await send(passing)).toEqual({ result: 42 });
+});
+
+test("what may have been done is not done again, and repeats are told to look", async () => {
+  const key = newKey();
+  work.run = () => {
+    work.runs += 1;
+    return Promise.reject(new AppError("UNAVAILABLE", OUTCOME_UNKNOWN, "Lost."));
+  };
+  await expect(send(key)).rejects.toMatchObject({ code: "UNAVAILABLE", reason: OUTCOME_UNKNOWN });
+  await expect(send(key)).rejects.toMatchObject({ code: "ABORTED", reason: OUTCOME_UNKNOWN, retryAfterMs: undefined });
+  expect(work.runs).toBe(1);
+});
+
+/** The layer alone, on the real store with some of its verbs replaced. */
+function layerOn(replaced: Partial<IdempotencyStore>, key: string) {
+  const store = { ...fixture.idempotencyStore, ...replaced };
+  const ids = createIdGenerator(fixture.clock);
+  const layer = idempotency({ store, ids, logger: silentLogger });
+  const exchange = { operation: doWork, input, call: fixture.call(undefined, { idempotencyKey: key }) };
+  return () => layer(exchange as Exchange, async () => ({ result: await work.run() }));
+}
+
+test("an outcome that could not be written is written when the database is back", async () => {
+  const key = newKey();
+  let failures = 0;
+  const call = layerOn(
+    {
+      async finish(claim, outcome) {
+        failures += 1;
+        if (failures <= 1) throw new AppError("UNAVAILABLE", "DATABASE_UNAVAILABLE", "Away.");
+        await fixture.idempotencyStore.finish(claim, outcome);
+      },
+    },
+    key,
+  );
+  expect(await call()).toEqual({ result: 1 });
+  await expect(call()).rejects.toMatchObject({ reason: "IDEMPOTENCY_IN_PROGRESS" });
+  await eventually("the answer is there", () => call().catch(() => undefined));
+  expect(await call()).toEqual({ result: 1 });
+  expect(work.runs).toBe(1);
+});
+
+test("a claim whose answer was lost is taken back, for nothing has run", async () => {
+  const key = newKey();
+  let losses = 0;
+  const call = layerOn(
+    {
+      async claim(claim) {
+        const claimed = await fixture.idempotencyStore.claim(claim);
+        losses += 1;
+        if (losses <= 1) throw new AppError("UNAVAILABLE", OUTCOME_UNKNOWN, "Lost.");
+        return claimed;
+      },
+    },
+    key,
+  );
+  await expect(call()).rejects.toMatchObject({ code: "UNAVAILABLE", reason: "DATABASE_UNAVAILABLE" });
+  expect(await call()).toEqual({ result: 1 });
 });
 
 test("an answer that came after the deadline is there for the repeat", async () => {

@@ -1,11 +1,13 @@
 import { hash } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { AppError, type ErrorCode, type ErrorDetails, invalidArgument, toAppError } from "../core/errors.ts";
 import type { Exchange, Interceptor } from "../core/exchange.ts";
 import type { IdGenerator } from "../core/ids.ts";
 import { canonicalJson } from "../core/json.ts";
 import type { Logger } from "../core/logger.ts";
 import { type AnyOperation, isRead } from "../core/operation.ts";
-import { CLAIM_MS, type Claim, type IdempotencyStore, type Outcome } from "./idempotency-store.ts";
+import { databaseUnavailable, isOutcomeUnknown, OUTCOME_UNKNOWN } from "../platform/postgres/database-error.ts";
+import { CLAIM_MS, type Claim, type ClaimResult, type IdempotencyStore, type Outcome } from "./idempotency-store.ts";
 import { openText, sealText } from "./sealed-text.ts";
 import { answersSecret } from "./visible-fields.ts";
 
@@ -25,6 +27,8 @@ interface StoredError {
 const KEY = /^[\x20-\x7e]{1,255}$/;
 const IN_PROGRESS_RETRY_MS = 1000;
 const EXTEND_EVERY_MS = CLAIM_MS / 3;
+const SETTLE_AGAIN_MS = 1000;
+const MAX_SETTLE_ATTEMPTS = 600;
 
 /** Errors that another attempt may well not meet: they end the attempt and not the key. */
 const PASSING: ReadonlySet<ErrorCode> = new Set([
@@ -73,7 +77,7 @@ async function runOnce(
 ): Promise<unknown> {
   const { store } = options;
   const claim = claimOf(exchange, key, options.ids.uuid());
-  const claimed = await store.claim(claim);
+  const claimed = await takeClaim(claim, exchange, options);
   if (claimed.state !== "CLAIMED" && !claimed.bodyHash.equals(claim.bodyHash)) throw keyReused();
   if (claimed.state === "RUNNING") throw inProgress();
   if (claimed.state === "DONE") return replay(claimed.outcome, key, claim);
@@ -95,28 +99,58 @@ async function runOnce(
     return answer;
   } catch (thrown) {
     const error = toAppError(thrown);
-    await settle(exchange, options, () =>
-      PASSING.has(error.code) ? store.free(claim) : store.finish(claim, outcomeOf(error)),
-    );
+    await settle(exchange, options, () => end(store, claim, error));
     throw thrown;
   } finally {
     clearInterval(renewal);
   }
 }
 
-/** What is done is done: the caller gets its answer also where it could not be remembered. */
+/** Where the claim itself may have been written unheard, it is taken back: nothing has run. */
+async function takeClaim(claim: Claim, exchange: Exchange, options: IdempotencyOptions): Promise<ClaimResult> {
+  try {
+    return await options.store.claim(claim);
+  } catch (error) {
+    if (!isOutcomeUnknown(error)) throw error;
+    await settle(exchange, options, () => options.store.free(claim));
+    throw databaseUnavailable(error);
+  }
+}
+
+/** Ends the attempt with an error: for good, unless another attempt may well not meet it and cannot do it twice. */
+function end(store: IdempotencyStore, claim: Claim, error: AppError): Promise<void> {
+  if (isOutcomeUnknown(error)) return store.finish(claim, outcomeOf(outcomeUnknown()));
+  return PASSING.has(error.code) ? store.free(claim) : store.finish(claim, outcomeOf(error));
+}
+
+/**
+ * What is done is done: the caller gets its answer also where it could not be remembered. A database
+ * that was away for a moment is asked again, so that a repeat does not run once the claim has ended.
+ */
 async function settle(exchange: Exchange, { logger }: IdempotencyOptions, write: () => Promise<void>): Promise<void> {
   try {
     await write();
   } catch (error) {
     warn(logger, error, exchange);
+    void settleLater(write);
+  }
+}
+
+async function settleLater(write: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; attempt <= MAX_SETTLE_ATTEMPTS; attempt += 1) {
+    await delay(SETTLE_AGAIN_MS, undefined, { ref: false });
+    const isSettled = await write().then(
+      () => true,
+      () => false,
+    );
+    if (isSettled) return;
   }
 }
 
 function warn(logger: Logger, error: unknown, { operation, call }: Exchange): void {
   logger.warn(
     { err: error, operation: operation.name, requestId: call.requestId },
-    "The outcome of an idempotent call could not be written; its key stays taken until its claim ends.",
+    "The outcome of an idempotent call could not be written; it is tried again, and its key stays taken until its claim ends.",
   );
 }
 
@@ -148,6 +182,15 @@ function keyReused(): AppError {
     "ALREADY_EXISTS",
     "IDEMPOTENCY_KEY_REUSED",
     "This Idempotency-Key was used for another body within the last day. Send the same body again, or use a new key.",
+  );
+}
+
+/** What repeats are told. Not UNAVAILABLE, which clients repeat by themselves: it will not change. */
+function outcomeUnknown(): AppError {
+  return new AppError(
+    "ABORTED",
+    OUTCOME_UNKNOWN,
+    "The first request under this Idempotency-Key lost the database's answer: what it asked for may have been done or not. Look, and if it was not, ask again under a new key.",
   );
 }
 

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { type AppError, type FieldViolation, invalidArgument } from "../core/errors.ts";
+import { findProtoKey } from "../core/json.ts";
 import type { AnyOperation } from "../core/operation.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -25,6 +26,8 @@ const PARSE_OPTIONS = { error: describeIssue };
 
 /** The input as its schema sees it; throws INVALID_ARGUMENT that names every refused field. */
 export function parseInput(operation: AnyOperation, input: unknown): unknown {
+  const protoKey = findProtoKey(input);
+  if (protoKey) throw invalidArgument([{ field: fieldPath(protoKey), message: "is not a possible key; rename it" }]);
   const result = operation.input.safeParse(input, PARSE_OPTIONS);
   if (result.success) return result.data;
   throw invalidInput(result.error.issues, input);

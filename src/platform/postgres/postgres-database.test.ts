@@ -144,7 +144,7 @@ describe("a Postgres that dies", () => {
   test("a Postgres that is not there at all is unavailable too", async () => {
     const database = createPostgresDatabase({ url: "postgres://nobody@127.0.0.1:1/none" });
     await expect(database.query("SELECT 1", [])).rejects.toEqual(unavailable);
-    await expect(database.transaction(async () => "never")).rejects.toEqual(unavailable);
+    await expect(database.transaction((transaction) => transaction.query("SELECT 1", []))).rejects.toEqual(unavailable);
     await database.close();
   });
 });

@@ -1,8 +1,12 @@
-import pg from "pg";
+import type pg from "pg";
 import type { Database, Queryable, QueryResult } from "./database.ts";
 import { isConnectionError, mapDatabaseError } from "./database-error.ts";
+import { tellLostAnswer } from "./lost-answer.ts";
+import { createPostgresPool } from "./postgres-pool.ts";
 import { observeQuery, type QueryObserver } from "./query-observer.ts";
 import { retryTransient } from "./retry.ts";
+import { createSlots, giveEach, type Slots, takeEach } from "./slots.ts";
+import { createStatementKinds, type StatementKind } from "./statement-kinds.ts";
 
 export interface PostgresDatabaseOptions {
   /** `postgres://user:password@host:port/database`; `?sslmode=` and the like are understood. */
@@ -10,162 +14,208 @@ export interface PostgresDatabaseOptions {
   readonly maxConnections?: number;
   /** How long a statement may run before Postgres ends it. */
   readonly statementTimeoutMs?: number;
+  /** How long a statement may wait for a lock before Postgres ends it. */
+  readonly lockTimeoutMs?: number;
   /** How long to wait for a connection, new or from the pool. */
   readonly connectTimeoutMs?: number;
   readonly applicationName?: string;
-  readonly onQuery?: QueryObserver;
+  readonly onQuery?: QueryObserver | undefined;
   /** Hears of idle connections that broke, e.g. because Postgres was restarted. */
   readonly onConnectionError?: (error: Error) => void;
 }
 
+export interface PostgresDatabase extends Database {
+  /**
+   * The same database for what is short and must go on when other statements hang, such as
+   * authentication: some of the connections are kept for it. Closed with the database itself.
+   */
+  readonly reserved: Database;
+}
+
 const DEFAULT_MAX_CONNECTIONS = 20;
 const DEFAULT_STATEMENT_TIMEOUT_MS = 30_000;
+const DEFAULT_LOCK_TIMEOUT_MS = 5_000;
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-/** A server that is frozen cannot end its own statements, so the client gives up a little later by itself. */
-const CLIENT_TIMEOUT_MARGIN_MS = 2_000;
-/** Beyond this many different texts, statements are sent unnamed: somebody builds texts from values. */
-const MAX_NAMED_STATEMENTS = 1_000;
 
-/**
- * Every statement is meant to go through an index. A plan that is prepared while its table is
- * still small would scan the whole of it, and be kept while the table grows.
- */
-const INDEX_PLANS = "-c enable_seqscan=off";
-
-const INT8_OID = 20;
-const INT8_ARRAY_OID: number = 1016;
-
-const parseInt8Array = (text: string) => (pg.types.getTypeParser(INT8_ARRAY_OID)(text) as string[]).map(Number);
-
-/** int8 as a number: counters that pass 2^53 do not exist here. */
-const resultTypes: pg.CustomTypesConfig = {
-  getTypeParser: (oid: number) => {
-    if (oid === INT8_OID) return Number;
-    return oid === INT8_ARRAY_OID ? parseInt8Array : pg.types.getTypeParser(oid);
-  },
-};
+/** The connections that statements of one text may hold, and that all but the reserved may. */
+const SHARE_OF_ONE_KIND = 0.6;
+const SHARE_OF_UNRESERVED = 0.8;
 
 /** A pool of connections to a Postgres server. It connects when first asked, and again whenever it must. */
-export function createPostgresDatabase(options: PostgresDatabaseOptions): Database {
-  const pool = createPool(options);
-  const nameOf = createStatementNames();
-  const { onQuery } = options;
+export function createPostgresDatabase(options: PostgresDatabaseOptions): PostgresDatabase {
+  const {
+    maxConnections = DEFAULT_MAX_CONNECTIONS,
+    connectTimeoutMs = DEFAULT_CONNECT_TIMEOUT_MS,
+    onQuery,
+    onConnectionError,
+  } = options;
+  const pool = createPostgresPool({
+    url: options.url,
+    maxConnections,
+    statementTimeoutMs: options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: options.lockTimeoutMs ?? DEFAULT_LOCK_TIMEOUT_MS,
+    connectTimeoutMs,
+    applicationName: options.applicationName ?? "tarl-gateway",
+    onConnectionError,
+  });
+  const shareOf = (share: number) => Math.max(1, Math.floor(maxConnections * share));
+  const kindOf = createStatementKinds({ maxConnectionsEach: shareOf(SHARE_OF_ONE_KIND), waitMs: connectTimeoutMs });
+  const unreserved = createSlots(shareOf(SHARE_OF_UNRESERVED), connectTimeoutMs);
 
-  const run = async <Row>(
-    client: pg.PoolClient,
-    text: string,
-    values: readonly unknown[] | undefined,
-  ): Promise<QueryResult<Row>> => {
-    if (values === undefined) return lastResult<Row>(await client.query(text));
-    const name = nameOf(text);
-    const result = await client.query(
-      name === undefined ? { text, values: values as unknown[] } : { name, text, values: values as unknown[] },
-    );
-    return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
+  const connect = async (kind: StatementKind, others: readonly Slots[]): Promise<Connection> => {
+    const held = [kind.slots, ...others];
+    const turn = takeEach(held);
+    if (turn) await turn;
+    try {
+      const client = await pool.connect();
+      return {
+        client,
+        release(error) {
+          client.release(isUnusable(error));
+          giveEach(held);
+        },
+      };
+    } catch (error) {
+      giveEach(held);
+      throw error;
+    }
+  };
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= pool.end();
+    return closing;
+  };
+  const view = (slots: readonly Slots[]): Database => ({
+    engine: "postgres",
+    ...createSession({ kindOf, connect: (kind) => connect(kind, slots), onQuery }),
+    close,
+  });
+  return { ...view([unreserved]), reserved: view([]) };
+}
+
+/** A connection out of the pool; `release` is told the error that ended its use. */
+interface Connection {
+  readonly client: pg.PoolClient;
+  release(error?: unknown): void;
+}
+
+interface SessionOptions {
+  readonly kindOf: (text: string, isPrepared: boolean) => StatementKind;
+  readonly connect: (kind: StatementKind) => Promise<Connection>;
+  readonly onQuery: QueryObserver | undefined;
+}
+
+/** Statements and transactions, each on a connection that is taken for it. */
+function createSession({ kindOf, connect, onQuery }: SessionOptions): Pick<Database, "query" | "transaction"> {
+  const run = <Row>(client: pg.PoolClient, text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> => {
+    const { name } = kindOf(text, values !== undefined);
+    if (onQuery === undefined) return runStatement<Row>(client, name, text, values);
+    return observeQuery(onQuery, text, () => runStatement<Row>(client, name, text, values));
   };
 
-  const runOn: typeof run = onQuery
-    ? (client, text, values) => observeQuery(onQuery, text, () => run(client, text, values))
-    : run;
-
-  const withClient = async <T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> => {
-    const client = await pool.connect();
+  const runAlone = async <Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> => {
+    const connection = await connect(kindOf(text, values !== undefined));
     try {
-      const result = await work(client);
-      client.release();
+      const result = await run<Row>(connection.client, text, values);
+      connection.release();
       return result;
     } catch (error) {
-      client.release(isConnectionError(error) || isStalePlan(error) || error instanceof RollbackFailure);
-      throw error instanceof RollbackFailure ? error.cause : error;
+      connection.release(error);
+      throw tellLostAnswer(error, [text]);
     }
   };
 
-  const runTransaction = <T>(work: (transaction: Queryable) => Promise<T>) =>
-    withClient(async (client) => {
-      await runOn(client, "BEGIN", undefined);
-      try {
-        const result = await work({ query: (text, values) => runOn(client, text, values) });
-        await runOn(client, "COMMIT", undefined);
-        return result;
-      } catch (error) {
-        if (!isConnectionError(error)) await rollBack(client, error);
-        throw error;
-      }
-    });
+  const begin = async (kind: StatementKind): Promise<Connection> => {
+    const connection = await connect(kind);
+    try {
+      await run(connection.client, "BEGIN");
+      return connection;
+    } catch (error) {
+      connection.release(error);
+      throw error;
+    }
+  };
 
-  let closing: Promise<void> | undefined;
+  /** Begins with its first statement, which says of what kind it is. */
+  const runTransaction = async <T>(work: (transaction: Queryable) => Promise<T>): Promise<T> => {
+    let beginning: Promise<Connection> | undefined;
+    const sent: string[] = [];
+    const query = async <Row>(text: string, values?: readonly unknown[]) => {
+      beginning ??= begin(kindOf(text, values !== undefined));
+      const { client } = await beginning;
+      sent.push(text);
+      return run<Row>(client, text, values);
+    };
+    try {
+      const result = await work({ query });
+      const connection = await beginning;
+      if (connection) await commit(connection, sent);
+      connection?.release();
+      return result;
+    } catch (error) {
+      const connection = await beginning?.catch(() => undefined);
+      if (connection) await rollBack(connection, error);
+      throw error;
+    }
+  };
+
+  /** Before it, a lost connection means that nothing has changed. */
+  const commit = async ({ client }: Connection, sent: readonly string[]) => {
+    try {
+      await run(client, "COMMIT");
+    } catch (error) {
+      throw tellLostAnswer(error, sent);
+    }
+  };
+
+  const mapped = async <T>(work: () => Promise<T>): Promise<T> => {
+    try {
+      return await retryTransient(work);
+    } catch (error) {
+      throw mapDatabaseError(error);
+    }
+  };
   return {
-    engine: "postgres",
-    async query<Row>(text: string, values?: readonly unknown[]): Promise<QueryResult<Row>> {
-      try {
-        return await retryTransient(() => withClient((client) => runOn<Row>(client, text, values)));
-      } catch (error) {
-        throw mapDatabaseError(error);
-      }
-    },
-    async transaction(work) {
-      try {
-        return await retryTransient(() => runTransaction(work));
-      } catch (error) {
-        throw mapDatabaseError(error);
-      }
-    },
-    close() {
-      closing ??= pool.end();
-      return closing;
-    },
+    query: (text, values) => mapped(() => runAlone(text, values)),
+    transaction: (work) => mapped(() => runTransaction(work)),
   };
 }
 
-function createPool(options: PostgresDatabaseOptions): pg.Pool {
-  const statementTimeoutMs = options.statementTimeoutMs ?? DEFAULT_STATEMENT_TIMEOUT_MS;
-  const pool = new pg.Pool({
-    connectionString: options.url,
-    max: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-    statement_timeout: statementTimeoutMs,
-    query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
-    connectionTimeoutMillis: options.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS,
-    idle_in_transaction_session_timeout: statementTimeoutMs,
-    options: INDEX_PLANS,
-    application_name: options.applicationName ?? "tarl-gateway",
-    keepAlive: true,
-    types: resultTypes,
-  });
-  // Without listeners, a connection that Postgres drops would end the process: idle ones report to
-  // the pool, ones in use report to themselves and, through their statement, to the caller.
-  pool.on("error", (error) => options.onConnectionError?.(error));
-  pool.on("connect", (client) => client.on("error", () => {}));
-  return pool;
-}
-
-/** What is thrown where a connection is left inside a failed transaction; its cause is the first error. */
-class RollbackFailure extends Error {}
-
-async function rollBack(client: pg.PoolClient, cause: unknown): Promise<void> {
+async function rollBack({ client, release }: Connection, cause: unknown): Promise<void> {
+  if (isConnectionError(cause)) return release(cause);
   try {
     await client.query("ROLLBACK");
-  } catch {
-    throw new RollbackFailure("ROLLBACK failed", { cause });
+    release(cause);
+  } catch (error) {
+    // It is still inside of the failed transaction.
+    release(new UnusableConnection("ROLLBACK failed", { cause: error }));
   }
 }
 
-/** Gives each distinct text a name, so that a connection prepares it once. */
-function createStatementNames(): (text: string) => string | undefined {
-  const names = new Map<string, string>();
-  return (text) => {
-    let name = names.get(text);
-    if (name === undefined && names.size < MAX_NAMED_STATEMENTS) {
-      name = `s${names.size}`;
-      names.set(text, name);
-    }
-    return name;
-  };
+class UnusableConnection extends Error {}
+
+async function runStatement<Row>(
+  client: pg.PoolClient,
+  name: string | undefined,
+  text: string,
+  values: readonly unknown[] | undefined,
+): Promise<QueryResult<Row>> {
+  if (values === undefined) return lastResult<Row>(await client.query(text));
+  const result = await client.query(
+    name === undefined ? { text, values: values as unknown[] } : { name, text, values: values as unknown[] },
+  );
+  return { rows: result.rows as Row[], rowCount: result.rowCount ?? 0 };
 }
 
 /** node-postgres answers a text of several statements with a list of results. */
 function lastResult<Row>(result: pg.QueryResult | pg.QueryResult[]): QueryResult<Row> {
   const last = Array.isArray(result) ? result.at(-1) : result;
   return { rows: (last?.rows ?? []) as Row[], rowCount: last?.rowCount ?? 0 };
+}
+
+/** Whether the connection that gave `error` must not serve again. */
+function isUnusable(error: unknown): boolean {
+  return isConnectionError(error) || isStalePlan(error) || error instanceof UnusableConnection;
 }
 
 /** A statement prepared before a migration changed its table; a new connection prepares it anew. */

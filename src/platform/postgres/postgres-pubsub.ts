@@ -2,6 +2,7 @@ import pg from "pg";
 import { type BroadcastTransport, createBroadcastPubSub } from "../broadcast-pubsub.ts";
 import type { PubSubErrorListener } from "../local-pubsub.ts";
 import type { PubSub } from "../pubsub.ts";
+import { postgresConnection } from "./postgres-connection.ts";
 
 export interface PostgresPubSubOptions {
   readonly url: string;
@@ -94,10 +95,9 @@ async function openListener(
 
 function createClient(options: PostgresPubSubOptions): pg.Client {
   return new pg.Client({
-    connectionString: options.url,
+    ...postgresConnection(options.url, { statement_timeout: STATEMENT_TIMEOUT_MS }),
     application_name: `${options.applicationName ?? "tarl-gateway"} pubsub`,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    statement_timeout: STATEMENT_TIMEOUT_MS,
     query_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
   });
