@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { AppError } from "../../src/core/errors.ts";
+import { createPageTokens } from "../../src/core/page.ts";
 import type { Database } from "../../src/platform/postgres/database.ts";
 import type { WatchTasksResponse } from "../../src/services/tasks/task-model.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
@@ -24,7 +26,8 @@ async function readEvents(gateway: TasksFixture, cursor: string, count: number):
   return seen;
 }
 
-const cursorAt = (xid: string) => Buffer.from(JSON.stringify({ xid, id: 0 })).toString("base64url");
+const cursors = createPageTokens(z.object({ xid: z.string(), id: z.int() }), ["tasks.watch", NAMESPACE]);
+const cursorAt = (xid: string) => cursors.encode({ xid, id: 0 });
 
 describe.each(databaseEngines)("the feed on $name", (engine) => {
   let open: OpenEngine;
@@ -43,17 +46,32 @@ describe.each(databaseEngines)("the feed on $name", (engine) => {
   });
 
   test("goes by transaction number, not by its text, so that 100 comes after 99", async () => {
-    const insert = `INSERT INTO task_events (namespace, xid, task_id, queue, kind, type, state, attempt, fence)
-      SELECT '${NAMESPACE}', x::text::xid8, gen_random_uuid(), 'q', x::text, 'ENQUEUED', 'READY', 0, 0 FROM generate_series(95, 104) x`;
+    const insert = `INSERT INTO task_events (namespace, xid, task_ids, queue, kind, type, state, attempts, fences)
+      SELECT '${NAMESPACE}', x::text::xid8, ARRAY[gen_random_uuid()], 'q', x::text, 'ENQUEUED', 'READY', '{0}', '{0}' FROM generate_series(95, 104) x`;
     await database.query(insert, []);
     const seen = await readEvents(gateway, cursorAt("3"), 10);
-    expect(seen.map(({ event }) => event.kind)).toEqual(Array.from({ length: 10 }, (_, index) => String(95 + index)));
+    expect(seen.map(({ event }) => event?.kind)).toEqual(Array.from({ length: 10 }, (_, index) => String(95 + index)));
+  });
+
+  test("goes on within what one statement did", async () => {
+    const ids = await gateway.enqueueBatch([{}, {}, { kind: "other" }, {}]);
+    const seen: WatchTasksResponse[] = [];
+    for (let cursor = cursorAt("3"); seen.length < ids.length; cursor = seen.at(-1)!.cursor) {
+      seen.push(...(await readEvents(gateway, cursor, 1)));
+    }
+    expect(seen.map(({ event }) => event?.taskId).sort()).toEqual(ids);
+    const [first, , third] = seen;
+    const watching = { namespace: NAMESPACE, types: [], cursor: first!.cursor, taskId: third!.event!.taskId };
+    for await (const { event } of gateway.watch(watching, callWith())) {
+      expect(event).toEqual(third!.event);
+      break;
+    }
   });
 
   test("refuses a cursor before what was deleted for its age", async () => {
-    await gateway.enqueue();
+    // Of two events of one row the first has been seen.
+    await gateway.enqueueBatch([{}, {}]);
     const [first] = await readEvents(gateway, cursorAt("3"), 1);
-    await gateway.enqueue();
     const forgetful = await createTasksFixture(database, { eventRetentionMs: 0 });
     await forgetful.start();
     await expect.poll(async () => (await database.query("SELECT 1 FROM task_events LIMIT 1", [])).rowCount).toBe(0);
@@ -80,12 +98,27 @@ describe("many at once on Postgres", () => {
   });
   afterAll(() => open.close());
 
+  test("a watch without a cursor says at once where it begins, and nothing after that is missed", async () => {
+    await gateway.enqueue({ kind: "before" });
+    const watching = gateway.watch({ namespace: NAMESPACE, types: [] }, callWith())[Symbol.asyncIterator]();
+    const { value: first } = await watching.next();
+    expect(first).toEqual({ cursor: expect.any(String) });
+    await watching.return?.(undefined);
+    const { taskId } = await gateway.enqueue({ kind: "after" });
+    // What had just happened may be told again, because older transactions still ran.
+    const [before, after] = await readEvents(gateway, first.cursor, 1).then(async ([one]) =>
+      one!.event!.taskId === taskId ? [undefined, one] : [one, (await readEvents(gateway, one!.cursor, 1))[0]],
+    );
+    expect(before?.event?.kind ?? "before").toBe("before");
+    expect(after?.event).toMatchObject({ taskId, kind: "after" });
+  });
+
   test("a watcher that resumes again and again sees each event once, however late transactions commit", async () => {
     const enqueueLate = async (after: Promise<unknown>) =>
       database.transaction(async (transaction) => {
         await transaction.query(
-          `INSERT INTO task_events (namespace, task_id, queue, kind, type, state, attempt, fence)
-           VALUES ($1, gen_random_uuid(), 'q', 'late', 'ENQUEUED', 'READY', 0, 0)`,
+          `INSERT INTO task_events (namespace, task_ids, queue, kind, type, state, attempts, fences)
+           VALUES ($1, ARRAY[gen_random_uuid()], 'q', 'late', 'ENQUEUED', 'READY', '{0}', '{0}')`,
           [NAMESPACE],
         );
         await after;
@@ -109,7 +142,7 @@ describe("many at once on Postgres", () => {
       cursor = part.at(-1)!.cursor;
     }
     await writing;
-    expect(new Set(watched.map(({ event }) => event.taskId)).size).toBe(expected);
+    expect(new Set(watched.map(({ event }) => event?.taskId)).size).toBe(expected);
     await gateway.close();
   });
 
@@ -159,13 +192,13 @@ describe("many at once on Postgres", () => {
     const { counters, rows } = await countBothWays(database);
     expect(counters).toEqual(rows);
     const { rows: twice } = await database.query(
-      `SELECT task_id FROM task_events WHERE type IN ('COMPLETED', 'CANCELLED', 'DEAD_LETTERED') GROUP BY task_id HAVING count(*) > 1`,
+      `SELECT task_id FROM task_events CROSS JOIN unnest(task_ids) AS task_id WHERE type IN ('COMPLETED', 'CANCELLED', 'DEAD_LETTERED') GROUP BY task_id HAVING count(*) > 1`,
       [],
     );
     expect(twice).toEqual([]);
     const { rows: ended } = await database.query(
-      `SELECT t.state, count(*) AS tasks, count(e.task_id) AS told FROM tasks t
-       LEFT JOIN task_events e ON e.task_id = t.id AND e.type = t.state::text
+      `SELECT t.state, count(*) AS tasks, count(e.type) AS told FROM tasks t
+       LEFT JOIN task_events e ON t.id = ANY(e.task_ids) AND e.type = t.state::text
        WHERE t.state IN ('COMPLETED', 'CANCELLED', 'DEAD_LETTERED') GROUP BY t.state`,
       [],
     );

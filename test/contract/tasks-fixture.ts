@@ -55,7 +55,7 @@ export async function migrateTasks(database: Database): Promise<void> {
 /** Empties every table, so that tests can share a database. */
 export async function emptyTasks(database: Database): Promise<void> {
   await database.query(
-    "TRUNCATE tasks, task_events, task_event_horizon, queues, queue_lanes, queue_counters, queue_samples, workers, lease_deadlines",
+    "TRUNCATE tasks, lease_checks, finished_tasks, task_events, task_event_horizon, queues, queue_lanes, queue_counters, queue_samples, workers, lease_deadlines",
   );
 }
 

@@ -1,4 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { createPageTokens } from "../../src/core/page.ts";
 import type { Database } from "../../src/platform/postgres/database.ts";
 import { millisecondsToNextDue } from "../../src/services/tasks/store/maintain.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
@@ -187,12 +189,14 @@ describe.each(databaseEngines)("enqueueing, order and limits on $name", (engine)
   });
 
   test("a made-up page token is refused, whatever is in it", async () => {
-    const forged = (place: unknown) => Buffer.from(JSON.stringify(place)).toString("base64url");
-    const refused = { code: "INVALID_ARGUMENT" };
-    const page = { pageSize: 1, pageToken: forged({ after: "\u0000" }) };
-    await expect(gateway.queues.list(NAMESPACE, page)).rejects.toMatchObject(refused);
-    await expect(gateway.workers.list(NAMESPACE, page)).rejects.toMatchObject(refused);
-    const cursor = forged({ xid: "99999999999999999999", id: 1 });
+    const forged = (operation: string, place: unknown) =>
+      createPageTokens(z.unknown(), [operation, NAMESPACE]).encode(place);
+    const refused = { code: "INVALID_ARGUMENT", message: expect.stringContaining("must come from an earlier answer") };
+    for (const list of ["queues", "workers"] as const) {
+      const page = { pageSize: 1, pageToken: forged(`${list}.list`, { after: "\u0000" }) };
+      await expect(gateway[list].list(NAMESPACE, page)).rejects.toMatchObject(refused);
+    }
+    const cursor = forged("tasks.watch", { xid: "99999999999999999999", id: 1 });
     const watching = gateway.watch({ namespace: NAMESPACE, types: [], cursor }, callWith())[Symbol.asyncIterator]();
     await expect(watching.next()).rejects.toMatchObject(refused);
   });

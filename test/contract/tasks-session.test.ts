@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Call } from "../../src/core/call.ts";
-import { createOutbox } from "../../src/services/tasks/outbox.ts";
+import { createOutbox } from "../../src/core/outbox.ts";
 import type { WorkCommand, WorkRequest, WorkResponse } from "../../src/services/tasks/work-session-model.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
 import { callWith, createTasksFixture, migrateTasks, NAMESPACE, type TasksFixture } from "./tasks-fixture.ts";

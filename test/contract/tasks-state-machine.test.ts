@@ -36,7 +36,7 @@ async function checkAgreement(model: Model): Promise<void> {
   const both = await countBothWays(database);
   expect(both.counters).toEqual(both.rows);
   const { rows: events } = await database.query<{ task_id: string; type: string }>(
-    "SELECT task_id, type FROM task_events ORDER BY xid, id",
+    "SELECT unnest(task_ids) AS task_id, type FROM task_events ORDER BY xid, id",
     [],
   );
   for (const task of model)

@@ -1,6 +1,7 @@
 import type { Call } from "../../core/call.ts";
 import { invalidArgument } from "../../core/errors.ts";
 import { type Json, jsonSizeBytes } from "../../core/json.ts";
+import { createLongestPromises } from "./longest-promises.ts";
 import { type Claim, claimLimited, claimUnlimited } from "./store/claim.ts";
 import { type Completion, type CompletionOutcome, completeTasks } from "./store/complete.ts";
 import { endAttempts, releaseTask } from "./store/end-attempt.ts";
@@ -53,6 +54,7 @@ interface FailureReport {
 export function createExecutionService(context: TaskContext): ExecutionService {
   const { database, leases, readiness, random } = context;
   const isLimited = createLimitsCache(context);
+  const longestPromises = createLongestPromises(context);
 
   const claim = async (request: Claim, maxConcurrentExecutions: number | undefined): Promise<TaskRow[]> => {
     if (maxConcurrentExecutions === undefined && !(await isLimited(request))) {
@@ -74,6 +76,7 @@ export function createExecutionService(context: TaskContext): ExecutionService {
   };
 
   const settled = (held: Held, row: TaskRow): Task => {
+    longestPromises.forget(held);
     forgetLeases(context, held.namespace, [held]);
     announce(context, held.namespace, readyByQueue([row]));
     announceRoom(context, held.namespace, [row.queue]);
@@ -85,6 +88,10 @@ export function createExecutionService(context: TaskContext): ExecutionService {
     const row = await releaseTask(database, namespace, taskId, fence, delayMs);
     if (row === undefined) throw leaseLost(await getTask(database, namespace, taskId), taskId, fence);
     return settled({ namespace, taskId, fence }, row);
+  };
+
+  const giveBack = async (namespace: string, rows: readonly TaskRow[]): Promise<void> => {
+    for (const row of rows) await release({ namespace, taskId: row.id, fence: row.fence, delayMs: 0 });
   };
 
   return {
@@ -102,18 +109,21 @@ export function createExecutionService(context: TaskContext): ExecutionService {
       if (rows.length === 0) return [];
       if (call.abortReason !== undefined || signal?.aborted) {
         // Nobody is there to hear of them.
-        for (const row of rows) await release({ namespace, taskId: row.id, fence: row.fence, delayMs: 0 });
+        await giveBack(namespace, rows);
         return [];
       }
       // A full answer means that there may be more: let the next in line look.
       if (rows.length === maxTasks) for (const queue of queues) readiness.notify(queueKey(namespace, queue), 1);
-      const grants = rows.map((row) => ({ key: row.id, fence: row.fence, ttlMs: leaseMs }));
-      const deadlines = await leases.grant(TASK_LEASES, namespace, grants);
-      announce(context, namespace, []);
-      return rows.map((row, index) => ({
-        ...taskFromRow(row),
-        leaseExpiresAt: new Date(deadlines[index]!).toISOString(),
-      }));
+      try {
+        const leased = await grantLeases(context, request, rows);
+        for (const task of leased) longestPromises.note(task, leaseMs);
+        announce(context, namespace, []);
+        return leased;
+      } catch (error) {
+        // The worker is told of the error, so nobody would work on them.
+        await giveBack(namespace, rows).catch(() => {});
+        throw error;
+      }
     },
 
     get isDraining() {
@@ -125,14 +135,17 @@ export function createExecutionService(context: TaskContext): ExecutionService {
       if (progress !== undefined && !(await setProgress(database, namespace, taskId, fence, progress))) {
         throw leaseLost(await getTask(database, namespace, taskId), taskId, fence);
       }
+      await longestPromises.raise(namespace, { taskId, fence }, leaseMs);
       let [deadline] = await leases.extend(TASK_LEASES, namespace, [lease]);
       if (deadline === undefined) {
         // The store may have forgotten; the row knows whether the lease is still this worker's.
         const task = await getTask(database, namespace, taskId);
-        if (task?.fence !== fence || task.state !== "LEASED") throw leaseLost(task, taskId, fence);
-        [deadline] = await leases.grant(TASK_LEASES, namespace, [lease]);
+        if (task?.fence === fence && task.state === "LEASED") {
+          [deadline] = await leases.grant(TASK_LEASES, namespace, [lease]);
+        }
+        if (deadline === undefined) throw leaseLost(task, taskId, fence);
       }
-      return new Date(deadline!).toISOString();
+      return new Date(deadline).toISOString();
     },
 
     async complete({ namespace, taskId, fence, result }) {
@@ -183,6 +196,16 @@ export function createExecutionService(context: TaskContext): ExecutionService {
 
     release,
   };
+}
+
+/** Tells the lease store of claimed tasks, and answers those that nobody else has claimed since. */
+async function grantLeases(context: TaskContext, { namespace, leaseMs }: Claim, rows: readonly TaskRow[]) {
+  const grants = rows.map((row) => ({ key: row.id, fence: row.fence, ttlMs: leaseMs }));
+  const deadlines = await context.leases.grant(TASK_LEASES, namespace, grants);
+  return rows.flatMap((row, index): Task[] => {
+    const deadline = deadlines[index];
+    return deadline === undefined ? [] : [{ ...taskFromRow(row), leaseExpiresAt: new Date(deadline).toISOString() }];
+  });
 }
 
 function checkResultSize(context: TaskContext, value: Json | undefined, field: string): void {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { notFound } from "../../core/errors.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
 import type { PriorityDepth, Queue, QueueStats, QueueTotals } from "./queue-model.ts";
 import {
   type CounterRow,
@@ -51,13 +51,14 @@ export function createQueueService(context: TaskContext): QueueService {
     get,
     getMany: (namespace, queues) => getQueues(database, namespace, queues),
     async list(namespace, { pageSize, pageToken }) {
-      const place = decodePageToken(pageToken, PLACE);
+      const tokens = createPageTokens(PLACE, ["queues.list", namespace]);
+      const place = tokens.decode(pageToken);
       const queues = await listQueues(database, namespace, place?.after ?? "", pageSize + 1);
       const page = queues.slice(0, pageSize);
       const last = page.at(-1);
       return {
         queues: page,
-        nextPageToken: queues.length > pageSize && last ? encodePageToken({ after: last.queue }) : undefined,
+        nextPageToken: queues.length > pageSize && last ? tokens.encode({ after: last.queue }) : undefined,
       };
     },
     update: change,

@@ -1,13 +1,13 @@
 import type { Component } from "../../core/lifecycle.ts";
 import { createLoop } from "../../core/loop.ts";
+import { RECHECK_MS } from "./store/claim.ts";
 import { endAttempts, type FailedAttempt } from "./store/end-attempt.ts";
+import { deleteEmptyLanes } from "./store/lanes.ts";
+import { listDueChecks, type OverdueTask, settleChecks } from "./store/lease-checks.ts";
 import {
   deleteFinishedTasks,
   deleteOldEvents,
-  listOverdueTasks,
   millisecondsToNextDue,
-  type OverdueTask,
-  postponeChecks,
   promoteDueTasks,
   type QueueCount,
   sampleQueueTotals,
@@ -31,8 +31,6 @@ const BATCH = 500;
 const EVENT_BATCH = 5_000;
 const EXPIRY_INTERVAL_MS = 250;
 const OVERDUE_INTERVAL_MS = 500;
-/** A task that is alive is looked at again after this long: the bound on how late a lease store that forgot everything is noticed. */
-const RECHECK_MS = 15_000;
 const PROMOTE_INTERVAL_MS = 1_000;
 const RETENTION_INTERVAL_MS = 60_000;
 const SAMPLE_INTERVAL_MS = 10_000;
@@ -65,11 +63,12 @@ export function createTaskMaintenance(context: TaskContext, options: TaskMainten
       intervalMs: RETENTION_INTERVAL_MS,
       logger,
       work: async (signal) => {
-        while (!signal.aborted && (await deleteFinishedTasks(database, options.retentionMs, BATCH)) === BATCH);
+        while (!signal.aborted && (await deleteFinishedTasks(database, options.retentionMs, BATCH)) > 0);
         while (
           !signal.aborted &&
           (await deleteOldEvents(database, options.eventRetentionMs, EVENT_BATCH)) === EVENT_BATCH
         );
+        await deleteEmptyLanes(database, BATCH);
         await forgetLostWorkers(context);
         return undefined;
       },
@@ -97,6 +96,8 @@ export function createTaskMaintenance(context: TaskContext, options: TaskMainten
   };
 }
 
+type EndedTask = Pick<OverdueTask, "namespace" | "id" | "fence" | "timed_out">;
+
 /** Takes back what the lease store says has run out. */
 async function expireLeases(context: TaskContext): Promise<number | undefined> {
   const expired = await context.leases.expired(TASK_LEASES, BATCH);
@@ -112,37 +113,35 @@ async function expireLeases(context: TaskContext): Promise<number | undefined> {
 
 /**
  * Looks at leased tasks that the lease store should have told of by now, and at those whose
- * execution time has run out. This finds what a lease store that lost its memory forgot.
+ * execution time has run out. One that the lease store does not know is not dead: its worker gets
+ * the whole time it was promised once more, to be heard of.
  */
 async function checkOverdue(context: TaskContext): Promise<number | undefined> {
-  const overdue = await listOverdueTasks(context.database, BATCH);
-  if (overdue.length === 0) return undefined;
-  const alive = await findAlive(context, overdue);
+  const { checkIds, tasks } = await listDueChecks(context.database, BATCH);
+  if (checkIds.length === 0) return undefined;
+  const alive = await findAlive(context, tasks);
   await takeBack(
     context,
-    overdue.filter((task) => !alive.has(task)),
+    tasks.filter((task) => !alive.has(task)),
   );
-  if (alive.size > 0) await postponeChecks(context.database, [...alive], RECHECK_MS);
-  return overdue.length === BATCH ? 0 : undefined;
+  await settleChecks(context.database, checkIds, [...alive], RECHECK_MS);
+  return 0;
 }
 
 async function findAlive(context: TaskContext, tasks: readonly OverdueTask[]): Promise<Set<OverdueTask>> {
-  const nowMs = await context.leases.now();
   const alive = new Set<OverdueTask>();
-  for (const [namespace, group] of Map.groupBy(tasks, (task) => task.namespace)) {
-    const deadlines = await context.leases.deadlines(
-      TASK_LEASES,
-      namespace,
-      group.map((task) => task.id),
-    );
+  const inTime = tasks.filter((task) => !task.timed_out);
+  for (const [namespace, group] of Map.groupBy(inTime, (task) => task.namespace)) {
+    const leases = group.map(({ id, fence, lease_ms }) => ({ key: id, fence, ttlMs: lease_ms }));
+    const known = await context.leases.adopt(TASK_LEASES, namespace, leases);
     group.forEach((task, index) => {
-      if (!task.timed_out && (deadlines[index] ?? 0) > nowMs) alive.add(task);
+      if (known[index]!.remainingMs > 0) alive.add(task);
     });
   }
   return alive;
 }
 
-async function takeBack(context: TaskContext, tasks: readonly OverdueTask[]): Promise<void> {
+async function takeBack(context: TaskContext, tasks: readonly EndedTask[]): Promise<void> {
   if (tasks.length === 0) return;
   const rows = await endAttempts(context.database, tasks.map(expiredAttempt));
   for (const [namespace, group] of Map.groupBy(tasks, (task) => task.namespace)) {
@@ -162,7 +161,7 @@ async function takeBack(context: TaskContext, tasks: readonly OverdueTask[]): Pr
   }
 }
 
-function expiredAttempt(task: OverdueTask): FailedAttempt {
+function expiredAttempt(task: EndedTask): FailedAttempt {
   return {
     namespace: task.namespace,
     taskId: task.id,

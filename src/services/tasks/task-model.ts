@@ -18,22 +18,35 @@ const DAY_MS = 24 * HOUR_MS;
 export const MAX_BATCH = 1000;
 export const MAX_LABELS = 32;
 
-/** In order of importance; the index is what the database stores. */
-export const PRIORITIES = ["CRITICAL", "HIGH", "NORMAL", "LOW", "BACKGROUND"] as const;
 export const TaskPriority = enumeration(
   "TaskPriority",
   "How important a task is. A less important task still overtakes once it has waited long enough: see the queue's agingMs.",
-  PRIORITIES,
+  {
+    CRITICAL: "Before everything else.",
+    HIGH: "Before what is normal.",
+    NORMAL: "What a task has where nothing is said.",
+    LOW: "After what is normal.",
+    BACKGROUND: "When there is nothing else to do.",
+  },
 );
 export type TaskPriority = z.output<typeof TaskPriority>;
+/** In order of importance; the index is what the database stores. */
+export const PRIORITIES: readonly TaskPriority[] = TaskPriority.options;
 
-export const TASK_STATES = ["SCHEDULED", "READY", "LEASED", "COMPLETED", "DEAD_LETTERED", "CANCELLED"] as const;
 export const TaskState = enumeration(
   "TaskState",
-  "Where a task stands: SCHEDULED waits for its runAt, READY waits for a worker, LEASED is being worked on; COMPLETED, DEAD_LETTERED and CANCELLED are final.",
-  TASK_STATES,
+  "Where a task stands. COMPLETED, DEAD_LETTERED and CANCELLED are final.",
+  {
+    SCHEDULED: "It waits for its runAt, or for its next attempt.",
+    READY: "It waits for a worker.",
+    LEASED: "A worker has it.",
+    COMPLETED: "It is done.",
+    DEAD_LETTERED: "It failed for good. It can be redriven.",
+    CANCELLED: "It was ended before it was done.",
+  },
 );
 export type TaskState = z.output<typeof TaskState>;
+export const TASK_STATES: readonly TaskState[] = TaskState.options;
 
 export const queueField = nameField("The queue, e.g. `embeddings`. It is there from its first task on.");
 export const taskIdField = uuidField("The task's id, as enqueue answered it.");
@@ -247,11 +260,11 @@ export const BatchCompleteTasksRequest = message(
     completions: z.array(TaskCompletion).min(1).max(MAX_BATCH).describe(`1 to ${MAX_BATCH} completions.`),
   },
 );
-export const CompletionOutcome = enumeration("CompletionOutcome", "What became of a completion.", [
-  "COMPLETED",
-  "LEASE_LOST",
-  "NOT_FOUND",
-]);
+export const CompletionOutcome = enumeration("CompletionOutcome", "What became of a completion.", {
+  COMPLETED: "The task is done, by this completion or an earlier one under the same fence.",
+  LEASE_LOST: "The fence does not hold the task any more; nothing was changed.",
+  NOT_FOUND: "There is no such task.",
+});
 export const CompletionResult = message("CompletionResult", "What became of one completion.", {
   taskId: z.string().describe("The task."),
   outcome: CompletionOutcome.describe(
@@ -331,7 +344,11 @@ export const ListTasksRequest = message("ListTasksRequest", "Asks for a page of 
 });
 export type ListTasksRequest = z.output<typeof ListTasksRequest>;
 export const ListTasksResponse = message("ListTasksResponse", "A page of tasks.", {
-  tasks: z.array(Task).describe("Newest first."),
+  tasks: z
+    .array(Task)
+    .describe(
+      "Newest first. A page may be short, or even empty, where few tasks match; nextPageToken alone says whether more may come.",
+    ),
   nextPageToken: z.string().optional().describe("Give it as pageToken to go on; absent on the last page."),
 });
 
@@ -354,7 +371,11 @@ export const ListDeadLettersRequest = message(
   },
 );
 export const ListDeadLettersResponse = message("ListDeadLettersResponse", "A page of dead letters.", {
-  tasks: z.array(Task).describe("Each with its failures."),
+  tasks: z
+    .array(Task)
+    .describe(
+      "Each with its failures. A page may be short, or even empty, where few match; nextPageToken alone says whether more may come.",
+    ),
   nextPageToken: z.string().optional().describe("Give it as pageToken to go on; absent on the last page."),
 });
 export const RedriveDeadLettersRequest = message(
@@ -374,18 +395,18 @@ export const PurgeDeadLettersResponse = message("PurgeDeadLettersResponse", "Wha
   purged: z.int32().describe("How many. As many as the limit means there may be more."),
 });
 
-export const TaskEventType = enumeration("TaskEventType", "What happened to a task.", [
-  "ENQUEUED",
-  "READY",
-  "LEASED",
-  "COMPLETED",
-  "FAILED",
-  "EXPIRED",
-  "RELEASED",
-  "DEAD_LETTERED",
-  "CANCELLED",
-  "REDRIVEN",
-]);
+export const TaskEventType = enumeration("TaskEventType", "What happened to a task.", {
+  ENQUEUED: "It was stored.",
+  READY: "Its time came, and it waits for a worker.",
+  LEASED: "A worker got it.",
+  COMPLETED: "It was done.",
+  FAILED: "An attempt failed, and another follows.",
+  EXPIRED: "An attempt's lease or execution time ran out, and another follows.",
+  RELEASED: "It was given back with its attempt uncounted.",
+  DEAD_LETTERED: "It failed for good.",
+  CANCELLED: "It was ended before it was done.",
+  REDRIVEN: "It was sent back from the dead letters.",
+});
 export const TaskEvent = message("TaskEvent", "One change of a task's state.", {
   namespace: z.string().describe("The namespace it belongs to."),
   taskId: z.string().describe("The task."),
@@ -410,11 +431,15 @@ export const WatchTasksRequest = message("WatchTasksRequest", "Asks for changes 
     .string()
     .max(2048)
     .optional()
-    .describe("Goes on after the event that carried this cursor, without a gap; absent begins now."),
+    .describe(
+      "Goes on after the message that carried this cursor, without a gap; absent begins now, and the first message says where that is.",
+    ),
 });
 export type WatchTasksRequest = z.output<typeof WatchTasksRequest>;
-export const WatchTasksResponse = message("WatchTasksResponse", "One change.", {
-  cursor: z.string().describe("Give it back to go on after this event."),
-  event: TaskEvent.describe("What happened."),
+export const WatchTasksResponse = message("WatchTasksResponse", "One change, or where the stream begins.", {
+  cursor: z.string().describe("Give it back to go on after this message."),
+  event: TaskEvent.describe(
+    "What happened. Absent only in the first message of a watch that was asked for without a cursor: it says where the watch begins.",
+  ).optional(),
 });
 export type WatchTasksResponse = z.output<typeof WatchTasksResponse>;

@@ -56,7 +56,14 @@ export const leaseTasks = operation({
   permission: "tasks.lease",
   input: model.LeaseTasksRequest,
   output: model.LeaseTasksResponse,
-  handle: async ({ executions }: Executions, input, call) => ({ tasks: await executions.lease(input, call) }),
+  async handle({ executions }: Executions, input, call) {
+    const tasks = await executions.lease(input, call);
+    const release = ({ taskId, fence }: model.Task) =>
+      executions.release({ namespace: input.namespace, taskId, fence, delayMs: 0 });
+    // Nobody would work on them until their leases ended.
+    call.onUndelivered(() => Promise.allSettled(tasks.map(release)));
+    return { tasks };
+  },
 });
 
 export const heartbeatTask = operation({
@@ -171,7 +178,7 @@ export const watchTasks = serverStream({
   name: "tasks.watch",
   summary: "Streams changes of tasks as they happen.",
   description:
-    "Each message carries a cursor; a watcher that comes back with its last one misses nothing, as long as events are kept. FAILED_PRECONDITION, reason CURSOR_EXPIRED, after that.",
+    "Each message carries a cursor, the first one of a watch without a cursor nothing else; a watcher that comes back with its last one misses nothing, as long as events are kept. FAILED_PRECONDITION, reason CURSOR_EXPIRED, after that.",
   rest: `GET ${inNamespace}/tasks:watch`,
   grpc: "TaskService/WatchTasks",
   graphql: "subscription watchTasks",

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Call, NamespaceQuotas } from "../../core/call.ts";
-import { AppError, invalidArgument, notFound } from "../../core/errors.ts";
+import { AppError, invalidArgument, notFound, quotaExceeded } from "../../core/errors.ts";
 import { canonicalJson, jsonSizeBytes } from "../../core/json.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
 import type { Queryable } from "../../platform/postgres/database.ts";
 import { cancelTask } from "./store/end-attempt.ts";
 import {
@@ -13,17 +13,11 @@ import {
   type StoredTask,
   type TaskDraft,
 } from "./store/enqueue.ts";
+import { addLanes, type Lane, laneOf, missingLanes } from "./store/lanes.ts";
+import { listTasks, listTasksOfQueues } from "./store/list.ts";
 import { lockQuotas, readQueueUsage } from "./store/queues.ts";
-import {
-  type DeadLetterFilter,
-  getTask,
-  getTasks,
-  listTasks,
-  listTasksOfQueues,
-  purgeDeadLetters,
-  redriveDeadLetters,
-  type TaskFilter,
-} from "./store/read.ts";
+import { type DeadLetterFilter, getTask, getTasks, purgeDeadLetters, redriveDeadLetters } from "./store/read.ts";
+import type { TaskFilter } from "./store/task-filter.ts";
 import { taskFromRow } from "./store/task-row.ts";
 import { announce, announceRoom, readyByQueue, TASK_LEASES, type TaskContext } from "./task-context.ts";
 import { leaseLost } from "./task-errors.ts";
@@ -86,10 +80,11 @@ export function createTaskService(context: TaskContext): TaskService {
   return {
     async enqueue({ namespace, queue, ...task }, call) {
       const draft = draftTask(context, queue, task, "");
-      if (draft.idempotencyHash === undefined && !hasQuota(call.namespace?.quotas)) {
+      const isPlain = draft.idempotencyHash === undefined && !hasQuota(call.namespace?.quotas);
+      if (isPlain && (await newLanes(database, namespace, [draft])).length === 0) {
         const row = await insertWholeTask(database, namespace, draft);
-        announceEnqueued(context, namespace, row ? [row] : []);
-        return { task: taskFromRow(row!), duplicate: false };
+        announceEnqueued(context, namespace, [row]);
+        return { task: taskFromRow(row), duplicate: false };
       }
       const [stored] = await enqueueDrafts(context, namespace, [draft], call);
       const row = await getTask(database, namespace, stored!.taskId);
@@ -113,13 +108,12 @@ export function createTaskService(context: TaskContext): TaskService {
       (await listTasksOfQueues(database, namespace, queues, states, limit)).map(taskFromRow),
 
     async list(namespace, filter, { pageSize, pageToken }) {
-      const place = decodePageToken(pageToken, PLACE);
-      const rows = await listTasks(database, namespace, filter, { after: place?.after, size: pageSize + 1 });
-      const page = rows.slice(0, pageSize);
-      const last = page.at(-1);
+      const tokens = createPageTokens(PLACE, ["tasks.list", namespace, filter]);
+      const place = tokens.decode(pageToken);
+      const { rows, next } = await listTasks(database, namespace, filter, { after: place?.after, size: pageSize });
       return {
-        tasks: page.map(taskFromRow),
-        nextPageToken: rows.length > pageSize && last ? encodePageToken({ after: last.id }) : undefined,
+        tasks: rows.map(taskFromRow),
+        nextPageToken: next === undefined ? undefined : tokens.encode({ after: next }),
       };
     },
 
@@ -187,12 +181,14 @@ async function enqueueDrafts(
   const { database } = context;
   const quotas = call.namespace?.quotas ?? {};
   const keyed = drafts.some((draft) => draft.idempotencyHash !== undefined);
+  const lanes = await newLanes(database, namespace, drafts);
   const { inserted, found } =
-    keyed || hasQuota(quotas)
+    keyed || hasQuota(quotas) || lanes.length > 0
       ? await database.transaction(async (transaction) => {
           const found = keyed ? await findDuplicates(transaction, namespace, drafts) : new Map<string, StoredTask>();
           const fresh = firstOfEachKey(drafts.filter((draft) => !found.has(draft.task.idempotencyKey ?? "")));
           if (fresh.length > 0) await checkQuotas(transaction, namespace, fresh, quotas);
+          await addLanes(transaction, namespace, drafts[0]!.queue, lanes);
           const inserted = fresh.length > 0 ? await insertTasks(transaction, namespace, fresh) : [];
           // Another transaction stored one of the keys meanwhile: compare with what it stored.
           if (inserted.length < fresh.length) {
@@ -214,6 +210,12 @@ async function enqueueDrafts(
     const task = stored ?? byKey.get(key ?? "")!;
     return { taskId: task.id, state: task.state, duplicate: stored === undefined };
   });
+}
+
+/** The lanes of the drafts, which are all of one queue, that it does not have yet: it may have only so many. */
+function newLanes(queryable: Queryable, namespace: string, drafts: readonly TaskDraft[]): Promise<Lane[]> {
+  const lanes = drafts.map(({ task }) => laneOf(task.requiredCapabilities));
+  return missingLanes(queryable, namespace, drafts[0]!.queue, lanes);
 }
 
 /** Drafts with the same key and the same task are one. */
@@ -302,12 +304,6 @@ async function checkQuotas(
       `Namespace "${namespace}" may store ${maxStorageMb} MB, and this would pass that. Purge dead letters, wait for old tasks to be deleted, or raise maxStorageMb.`,
     );
   }
-}
-
-function quotaExceeded(namespace: string, quota: string, message: string): AppError {
-  return new AppError("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", message, {
-    details: { quota: { subject: `namespaces/${namespace}`, description: quota }, metadata: { quota } },
-  });
 }
 
 function announceEnqueued(context: TaskContext, namespace: string, tasks: readonly StoredTask[]): void {

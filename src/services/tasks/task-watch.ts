@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Call } from "../../core/call.ts";
 import { AppError } from "../../core/errors.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
 import {
   currentCursor,
   type EventCursor,
@@ -11,14 +11,18 @@ import {
   readEvents,
 } from "./store/events.ts";
 import type { TaskContext } from "./task-context.ts";
-import type { WatchTasksRequest, WatchTasksResponse } from "./task-model.ts";
+import type { TaskEvent, WatchTasksRequest, WatchTasksResponse } from "./task-model.ts";
 
 const BATCH = 500;
 /** A watcher looks again after this long even when nobody woke it, in case a wake-up was lost. */
 const RECHECK_MS = 5_000;
 /** After a wake-up an event may stay unreadable until older transactions end: look again soon, then less often. */
 const SETTLE_MS = [10, 40, 160, 640] as const;
-const CURSOR = z.strictObject({ xid: z.string().regex(/^\d{1,19}$/), id: z.int().min(0) });
+const CURSOR = z.strictObject({
+  xid: z.string().regex(/^\d{1,19}$/),
+  id: z.int().min(0),
+  place: z.int32().min(0).default(0),
+});
 
 export type TaskWatch = (request: WatchTasksRequest, call: Call) => AsyncIterable<WatchTasksResponse>;
 
@@ -31,15 +35,20 @@ export function createTaskWatch(context: TaskContext): TaskWatch {
     const { database, changes } = context;
     const waiter = changes.waiter([request.namespace]);
     try {
-      let cursor = await startingCursor(context, request.cursor);
+      // A cursor is a place among all events of the namespace, whichever of them are asked for.
+      const tokens = createPageTokens(CURSOR, ["tasks.watch", request.namespace], "cursor");
+      let cursor = await startingCursor(context, tokens.decode(request.cursor));
+      const cursorToken = () => tokens.encode({ ...cursor });
+      // Whoever brings no cursor gets one at once, to come back to whatever happens to the stream.
+      if (!request.cursor) yield { cursor: cursorToken() };
       let settling = 0;
       while (!call.signal.aborted) {
         // Asked before the look: what the look does not find below it, the filter has left out.
         const seenUpTo = await currentCursor(database);
         const rows = await readEvents(database, filterOf(request), cursor, BATCH);
         for (const row of rows) {
-          cursor = { xid: row.xid, id: row.id };
-          yield { cursor: encodePageToken({ xid: cursor.xid, id: cursor.id }), event: eventFromRow(row) };
+          cursor = { xid: row.xid, id: row.id, place: row.place };
+          yield { cursor: cursorToken(), event: eventFromRow(row) };
         }
         if (rows.length === BATCH) continue;
         if (BigInt(seenUpTo.xid) > BigInt(cursor.xid)) cursor = seenUpTo;
@@ -56,8 +65,7 @@ export function createTaskWatch(context: TaskContext): TaskWatch {
   };
 }
 
-async function startingCursor(context: TaskContext, token: string | undefined): Promise<EventCursor> {
-  const cursor = decodePageToken(token, CURSOR, "cursor");
+async function startingCursor(context: TaskContext, cursor: EventCursor | undefined): Promise<EventCursor> {
   if (cursor === undefined) return currentCursor(context.database);
   if (await hasMissedEvents(context.database, cursor)) {
     throw new AppError(
@@ -73,13 +81,13 @@ function filterOf(request: WatchTasksRequest): EventFilter {
   return { namespace: request.namespace, queue: request.queue, taskId: request.taskId, types: request.types };
 }
 
-function eventFromRow(row: EventRow): WatchTasksResponse["event"] {
+function eventFromRow(row: EventRow): TaskEvent {
   return {
     namespace: row.namespace,
     taskId: row.task_id,
     queue: row.queue,
     kind: row.kind,
-    type: row.type as WatchTasksResponse["event"]["type"],
+    type: row.type as TaskEvent["type"],
     state: row.state,
     attempt: row.attempt,
     fence: row.fence,

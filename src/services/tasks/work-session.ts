@@ -1,7 +1,7 @@
 import type { Call } from "../../core/call.ts";
 import { AppError, toAppError } from "../../core/errors.ts";
+import { createOutbox, type Outbox } from "../../core/outbox.ts";
 import type { ExecutionService } from "./execution-service.ts";
-import { createOutbox, type Outbox } from "./outbox.ts";
 import type { WorkCommand, WorkRequest, WorkResponse } from "./work-session-model.ts";
 
 type StartWork = Extract<WorkCommand, { type: "START" }>;

@@ -3,12 +3,11 @@ import { pageSizeField, pageTokenField } from "../../core/page.ts";
 import { durationMs, enumeration, identifier, instant, message, namespaceField, text } from "../../core/schema.ts";
 import { capabilitiesField, queueField, Task, workerIdField } from "./task-model.ts";
 
-export const WORKER_STATES = ["ACTIVE", "DRAINING", "LOST"] as const;
-export const WorkerState = enumeration(
-  "WorkerState",
-  "ACTIVE is alive, DRAINING gets no new work, LOST has not been heard of for longer than its ttlMs.",
-  WORKER_STATES,
-);
+export const WorkerState = enumeration("WorkerState", "How a worker is.", {
+  ACTIVE: "It is alive.",
+  DRAINING: "It gets no new work.",
+  LOST: "It has not been heard of for longer than its ttlMs.",
+});
 
 const metadataField = z
   .record(identifier(100), text(1000))

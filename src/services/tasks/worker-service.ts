@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { notFound } from "../../core/errors.ts";
-import { decodePageToken, encodePageToken } from "../../core/page.ts";
+import { createPageTokens } from "../../core/page.ts";
+import type { RemainingLease } from "../leases/index.ts";
 import { listHeldTasks } from "./store/read.ts";
 import { taskFromRow } from "./store/task-row.ts";
 import {
@@ -41,15 +42,13 @@ export function createWorkerService(context: TaskContext): WorkerService {
   /** Adds what the lease store knows of who is alive. */
   const describe = async (namespace: string, rows: readonly WorkerRow[]): Promise<Worker[]> => {
     if (rows.length === 0) return [];
-    const [deadlines, nowMs] = await Promise.all([
-      leases.deadlines(
-        WORKER_LEASES,
-        namespace,
-        rows.map((row) => row.id),
-      ),
-      leases.now(),
-    ]);
-    return rows.map((row, index) => workerFromRow(row, deadlines[index], nowMs));
+    // A worker that the store does not know may be alive: it gets its time once more to be heard of.
+    const known = await leases.adopt(
+      WORKER_LEASES,
+      namespace,
+      rows.map((row) => ({ key: row.id, fence: row.generation, ttlMs: row.ttl_ms })),
+    );
+    return rows.map((row, index) => workerFromRow(row, known[index]!));
   };
   const getRow = async (namespace: string, workerId: string): Promise<WorkerRow> => {
     const [row] = await getWorkers(database, namespace, [workerId]);
@@ -72,18 +71,21 @@ export function createWorkerService(context: TaskContext): WorkerService {
       const [deadline] = await leases.grant(WORKER_LEASES, namespace, [
         { key: row.id, fence: row.generation, ttlMs: row.ttl_ms },
       ]);
-      return { state: row.draining ? "DRAINING" : "ACTIVE", expiresAt: new Date(deadline!).toISOString() };
+      // It was registered anew meanwhile.
+      if (deadline === undefined) throw notFound("worker", workerId);
+      return { state: row.draining ? "DRAINING" : "ACTIVE", expiresAt: new Date(deadline).toISOString() };
     },
     get: async (namespace, workerId) => describeOne(namespace, await getRow(namespace, workerId)),
     getMany,
     async list(namespace, { pageSize, pageToken }) {
-      const place = decodePageToken(pageToken, PLACE);
+      const tokens = createPageTokens(PLACE, ["workers.list", namespace]);
+      const place = tokens.decode(pageToken);
       const rows = await listWorkers(database, namespace, place?.after ?? "", pageSize + 1);
       const page = rows.slice(0, pageSize);
       const last = page.at(-1);
       return {
         workers: await describe(namespace, page),
-        nextPageToken: rows.length > pageSize && last ? encodePageToken({ after: last.id }) : undefined,
+        nextPageToken: rows.length > pageSize && last ? tokens.encode({ after: last.id }) : undefined,
       };
     },
     async drain(namespace, workerId) {
@@ -101,8 +103,8 @@ export function createWorkerService(context: TaskContext): WorkerService {
   };
 }
 
-function workerFromRow(row: WorkerRow, deadlineMs: number | undefined, nowMs: number): Worker {
-  const alive = deadlineMs !== undefined && deadlineMs > nowMs;
+function workerFromRow(row: WorkerRow, { deadlineMs, remainingMs }: RemainingLease): Worker {
+  const alive = remainingMs > 0;
   return {
     namespace: row.namespace,
     workerId: row.id,
@@ -112,6 +114,6 @@ function workerFromRow(row: WorkerRow, deadlineMs: number | undefined, nowMs: nu
     metadata: row.metadata,
     ttlMs: row.ttl_ms,
     registeredAt: row.registered_at.toISOString(),
-    expiresAt: deadlineMs === undefined ? undefined : new Date(deadlineMs).toISOString(),
+    expiresAt: new Date(deadlineMs).toISOString(),
   };
 }

@@ -3,7 +3,7 @@ const SLOTS = 16;
 
 /**
  * The end of every statement that moves tasks: it reads the CTE `changes`, adds it to the counters
- * and writes the events, so that a state, its count and its event cannot disagree.
+ * writes the events and notes what is finished, so that a state, its count and its event cannot disagree.
  *
  * `changes` has (namespace, task_id, queue, kind, priority, old_state, new_state, size_delta,
  * event_type, attempt, fence, worker_id, failed, expired); old_state is null for a new task,
@@ -38,10 +38,19 @@ export const RECORD_CHANGES = `
       dead_lettered_total = c.dead_lettered_total + excluded.dead_lettered_total
   ),
   logged AS (
-    INSERT INTO task_events (namespace, task_id, queue, kind, type, state, attempt, fence, worker_id)
-    SELECT namespace, task_id, queue, kind, event_type, new_state, attempt, fence, worker_id
-    FROM changes WHERE event_type IS NOT NULL
+    INSERT INTO task_events (namespace, queue, kind, type, state, worker_id, task_ids, attempts, fences)
+    SELECT namespace, queue, kind, event_type, new_state, worker_id, array_agg(task_id), array_agg(attempt), array_agg(fence)
+    FROM changes WHERE event_type IS NOT NULL GROUP BY namespace, queue, kind, event_type, new_state, worker_id
+  ),
+  finished AS (
+    INSERT INTO finished_tasks (namespace, task_ids)
+    SELECT namespace, array_agg(task_id) FROM changes WHERE new_state IN ('COMPLETED', 'CANCELLED') GROUP BY namespace
   )`;
+
+/** What a statement returns of the rows it changed, for `changes`. Not all of the row: each column that is kept costs. */
+export function changedColumns(alias: string): string {
+  return `${alias}.namespace, ${alias}.id, ${alias}.queue, ${alias}.kind, ${alias}.priority, ${alias}.attempt, ${alias}.fence, ${alias}.worker_id, ${alias}.state`;
+}
 
 /** The columns of `changes` that are the same in every statement, from a row named `alias`. */
 export function changeOf(alias: string): string {

@@ -11,6 +11,8 @@ export interface Claim {
   readonly leaseMs: number;
 }
 
+/** A task that is held is looked at this often: the bound on how late a lease store that forgot everything is noticed. */
+export const RECHECK_MS = 15_000;
 /** How long after a lease's first end the sweeper looks at the row itself, should the lease store have forgotten it. */
 const CHECK_GRACE_MS = 1000;
 /** A limited claim looks at this many tasks beyond those it wants, before it leaves out saturated keys and looks again. */
@@ -20,11 +22,15 @@ const MAX_ROUNDS = 20;
 /** Marks the tasks in the CTE `candidates(id)` as leased; $1 namespace, $2 worker, $3 lease in milliseconds. */
 const CLAIM_CANDIDATES = `
   claimed AS (
-    UPDATE tasks t SET state = 'LEASED', fence = t.fence + 1, attempt = t.attempt + 1, worker_id = $2, leased_at = now(),
-      updated_at = now(), progress = NULL,
-      check_at = now() + least($3::bigint + ${CHECK_GRACE_MS}, t.execution_timeout_ms) * interval '1 millisecond'
+    UPDATE tasks t SET state = 'LEASED', fence = t.fence + 1, attempt = t.attempt + 1, worker_id = $2, leased_at = now(), lease_ms = $3::bigint,
+      updated_at = now()
     WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM candidates))
-    RETURNING t.*
+    RETURNING t.order_at, ${taskColumns("t")}
+  ),
+  checks AS (
+    INSERT INTO lease_checks (namespace, worker_id, check_at, task_ids, fences)
+    SELECT $1, $2, now() + least($3::bigint + ${CHECK_GRACE_MS}, ${RECHECK_MS}, execution_timeout_ms) * interval '1 millisecond',
+      array_agg(id), array_agg(fence) FROM claimed GROUP BY execution_timeout_ms
   ),
   changes AS (
     SELECT ${changeOf("t")}, 'READY'::task_state AS old_state, t.state AS new_state, 0 AS size_delta,
@@ -50,8 +56,8 @@ const CLAIM_UNLIMITED = `
   candidates AS MATERIALIZED (
     SELECT c.id FROM lanes l CROSS JOIN LATERAL (
       SELECT t.id, t.order_at FROM tasks t
-      WHERE t.namespace = $1 AND t.queue = l.queue AND t.lane = l.lane AND t.state = 'READY'
-      ORDER BY t.order_at, t.id LIMIT $6 FOR UPDATE SKIP LOCKED
+      WHERE t.namespace = $1 AND t.queue = l.queue AND t.lane = l.lane AND t.ready_at IS NOT NULL
+      ORDER BY t.ready_at, t.id LIMIT $6 FOR UPDATE SKIP LOCKED
     ) c
     WHERE l.max_concurrency IS NULL AND l.max_concurrency_per_key IS NULL
     ORDER BY c.order_at, c.id LIMIT $6
@@ -78,19 +84,19 @@ const LOCK_LIMITED_CLAIMS = "SELECT pg_advisory_xact_lock(hashtextextended('task
 const COUNT_LEASED = `
   SELECT queue, sum(leased)::bigint AS leased FROM queue_counters WHERE namespace = $1 GROUP BY queue`;
 const COUNT_LEASED_BY_KEY = `
-  SELECT queue, concurrency_key, count(*) AS leased FROM tasks
-  WHERE namespace = $1 AND queue = ANY($2::text[]) AND state = 'LEASED' AND concurrency_key IS NOT NULL
-  GROUP BY queue, concurrency_key`;
+  SELECT queue, leased_key AS concurrency_key, count(*) AS leased FROM tasks
+  WHERE namespace = $1 AND queue = ANY($2::text[]) AND leased_key IS NOT NULL
+  GROUP BY queue, leased_key`;
 const LIST_LIMITS = `
   SELECT name AS queue, max_concurrency, max_concurrency_per_key FROM queues WHERE namespace = $1 AND name = ANY($2::text[])`;
 const SELECT_CANDIDATES = `
   WITH ${OPEN_LANES}
   SELECT c.id, c.queue, c.concurrency_key FROM lanes l CROSS JOIN LATERAL (
     SELECT t.id, t.order_at, t.queue, t.concurrency_key FROM tasks t
-    WHERE t.namespace = $1 AND t.queue = l.queue AND t.lane = l.lane AND t.state = 'READY'
+    WHERE t.namespace = $1 AND t.queue = l.queue AND t.lane = l.lane AND t.ready_at IS NOT NULL
       AND (t.concurrency_key IS NULL OR l.queue || ' ' || t.concurrency_key <> ALL($7::text[]))
       AND t.id <> ALL($8::uuid[])
-    ORDER BY t.order_at, t.id LIMIT $6 FOR UPDATE SKIP LOCKED
+    ORDER BY t.ready_at, t.id LIMIT $6 FOR UPDATE SKIP LOCKED
   ) c
   WHERE l.queue <> ALL($3::text[])
   ORDER BY c.order_at, c.id LIMIT $6`;

@@ -1,7 +1,7 @@
 import type { Json } from "../../../core/json.ts";
 import type { Queryable } from "../../../platform/postgres/database.ts";
 import { changeOf, RECORD_CHANGES } from "./changes.ts";
-import { type TaskRow, taskColumns } from "./task-row.ts";
+import { progressBytes, type TaskRow, taskColumns } from "./task-row.ts";
 
 /** An attempt that did not end well, told by its worker or found out. */
 export interface FailedAttempt {
@@ -31,8 +31,12 @@ const END_ATTEMPTS = `
     ORDER BY i.namespace, i.id, i.fence DESC
   ),
   held AS MATERIALIZED (
-    SELECT t.namespace, t.id, i.type, i.message, i.details, i.expired,
-      i.retryable AND t.attempt < t.max_attempts AS again,
+    SELECT t.namespace, t.id, i.expired, i.retryable AND t.attempt < t.max_attempts AS again, t.failures,
+      CASE WHEN i.retryable AND t.attempt < t.max_attempts THEN 0 ELSE ${progressBytes("t")} END AS progress_bytes,
+      (CASE WHEN jsonb_array_length(t.failures) >= ${KEPT_FAILURES} THEN t.failures - 0 ELSE t.failures END)
+        || jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('attempt', t.attempt, 'fence', t.fence, 'workerId', t.worker_id,
+          'occurredAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'message', i.message, 'type', i.type))
+          || CASE WHEN i.details IS NULL THEN '{}' ELSE jsonb_build_object('details', i.details::jsonb) END) AS new_failures,
       coalesce(i."delayMs", least(t.max_backoff_ms,
         least(t.max_backoff_ms, t.initial_backoff_ms * least(power(t.backoff_multiplier, t.attempt - 1), 1e15))
         * (1 + t.backoff_jitter * (2 * i.random - 1)))) AS delay_ms
@@ -40,24 +44,25 @@ const END_ATTEMPTS = `
       SELECT * FROM tasks t WHERE t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state::text = 'LEASED' FOR UPDATE
     ) t
   ),
+  measured AS MATERIALIZED (
+    SELECT h.*, h.progress_bytes + octet_length(h.new_failures::text) - octet_length(h.failures::text) AS size_delta FROM held h
+  ),
   ended AS (
     UPDATE tasks t SET
       state = CASE WHEN NOT h.again THEN 'DEAD_LETTERED' WHEN h.delay_ms >= 1 THEN 'SCHEDULED' ELSE 'READY' END::task_state,
       run_at = CASE WHEN h.again AND h.delay_ms >= 1 THEN now() + h.delay_ms * interval '1 millisecond' ELSE t.run_at END,
       order_at = CASE WHEN h.again AND h.delay_ms >= 1 THEN t.order_at + (now() + h.delay_ms * interval '1 millisecond' - t.run_at) ELSE t.order_at END,
       finished_at = CASE WHEN h.again THEN NULL ELSE now() END,
-      updated_at = now(), check_at = NULL,
-      failures = (CASE WHEN jsonb_array_length(t.failures) >= ${KEPT_FAILURES} THEN t.failures - 0 ELSE t.failures END)
-        || jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('attempt', t.attempt, 'fence', t.fence, 'workerId', t.worker_id,
-          'occurredAt', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'message', h.message, 'type', h.type))
-          || CASE WHEN h.details IS NULL THEN '{}' ELSE jsonb_build_object('details', h.details::jsonb) END)
-    FROM held h
-    WHERE t.namespace = ANY(ARRAY(SELECT DISTINCT namespace FROM held)) AND t.id = ANY(ARRAY(SELECT id FROM held))
+      updated_at = now(),
+      progress = CASE WHEN h.again THEN NULL ELSE t.progress END,
+      failures = h.new_failures, size_bytes = t.size_bytes + h.size_delta
+    FROM measured h
+    WHERE t.namespace = ANY(ARRAY(SELECT DISTINCT namespace FROM measured)) AND t.id = ANY(ARRAY(SELECT id FROM measured))
       AND t.namespace = h.namespace AND t.id = h.id
-    RETURNING t.*, h.expired
+    RETURNING t.*, h.expired, h.size_delta
   ),
   changes AS (
-    SELECT ${changeOf("t")}, 'LEASED'::task_state AS old_state, t.state AS new_state, 0 AS size_delta,
+    SELECT ${changeOf("t")}, 'LEASED'::task_state AS old_state, t.state AS new_state, t.size_delta,
       CASE WHEN t.state = 'DEAD_LETTERED' THEN 'DEAD_LETTERED' WHEN t.expired THEN 'EXPIRED' ELSE 'FAILED' END AS event_type,
       NOT t.expired AS failed, t.expired AS expired
     FROM ended t
@@ -80,7 +85,7 @@ const RELEASE = `
     UPDATE tasks t SET state = CASE WHEN $4::bigint > 0 THEN 'SCHEDULED' ELSE 'READY' END::task_state,
       run_at = CASE WHEN $4::bigint > 0 THEN now() + $4::bigint * interval '1 millisecond' ELSE t.run_at END,
       order_at = CASE WHEN $4::bigint > 0 THEN t.order_at + (now() + $4::bigint * interval '1 millisecond' - t.run_at) ELSE t.order_at END,
-      attempt = t.attempt - 1, updated_at = now(), check_at = NULL
+      attempt = t.attempt - 1, updated_at = now(), progress = NULL
     FROM held h WHERE t.namespace = $1 AND t.id = $2
     RETURNING t.*
   ),
@@ -106,17 +111,18 @@ export async function releaseTask(
 
 const CANCEL = `
   WITH held AS MATERIALIZED (
-    SELECT t.id, t.state FROM tasks t
+    SELECT t.id, t.state, ${progressBytes("t")} AS size_delta FROM tasks t
     WHERE t.namespace = $1 AND t.id = $2 AND ($3::bigint IS NULL OR t.fence = $3) AND t.state IN ('SCHEDULED', 'READY', 'LEASED')
     FOR UPDATE
   ),
   cancelled AS (
-    UPDATE tasks t SET state = 'CANCELLED', finished_at = now(), updated_at = now(), check_at = NULL
+    UPDATE tasks t SET state = 'CANCELLED', finished_at = now(), updated_at = now(),
+      size_bytes = t.size_bytes + h.size_delta
     FROM held h WHERE t.namespace = $1 AND t.id = $2
-    RETURNING t.*, h.state AS old_state
+    RETURNING t.*, h.state AS old_state, h.size_delta
   ),
   changes AS (
-    SELECT ${changeOf("t")}, t.old_state, t.state AS new_state, 0 AS size_delta,
+    SELECT ${changeOf("t")}, t.old_state, t.state AS new_state, t.size_delta,
       'CANCELLED' AS event_type, false AS failed, false AS expired
     FROM cancelled t
   ),

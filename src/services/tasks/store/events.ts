@@ -1,16 +1,19 @@
 import type { Queryable } from "../../../platform/postgres/database.ts";
 import type { TaskState } from "../task-model.ts";
 
-/** A place in the feed: events are read in the order of (xid, id). */
+/** A place in the feed: events are read in the order of (xid, id, place). */
 export interface EventCursor {
   /** A transaction id as decimal text. */
   readonly xid: string;
   readonly id: number;
+  /** Which of the row's events, from 1; before the first it is 0. */
+  readonly place: number;
 }
 
 export interface EventRow {
   readonly xid: string;
   readonly id: number;
+  readonly place: number;
   readonly namespace: string;
   readonly task_id: string;
   readonly queue: string;
@@ -28,17 +31,19 @@ const CURRENT_CURSOR = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS 
 /** The place before which every event has been readable; whatever happens from now on comes after it. */
 export async function currentCursor(queryable: Queryable): Promise<EventCursor> {
   const { rows } = await queryable.query<{ xid: string }>(CURRENT_CURSOR);
-  return { xid: rows[0]?.xid ?? "0", id: 0 };
+  return { xid: rows[0]?.xid ?? "0", id: 0, place: 0 };
 }
 
 // Only below the oldest running transaction: what is above may still get earlier neighbours. The order
 // names e.xid, because a bare xid would be the text that is answered, where 1000 comes before 999.
 const READ_EVENTS = `
-  SELECT e.xid::text, e.id, namespace, task_id, queue, kind, type, state, attempt, fence, worker_id, occurred_at FROM task_events e
-  WHERE namespace = $1 AND (xid, id) > ($2::text::xid8, $3::bigint) AND xid < pg_snapshot_xmin(pg_current_snapshot())
-    AND ($4::text IS NULL OR queue = $4) AND ($5::uuid IS NULL OR task_id = $5)
+  SELECT e.xid::text, e.id, t.place, namespace, t.task_id, queue, kind, type, state, t.attempt, t.fence, worker_id, occurred_at
+  FROM task_events e CROSS JOIN LATERAL unnest(e.task_ids, e.attempts, e.fences) WITH ORDINALITY AS t(task_id, attempt, fence, place)
+  WHERE namespace = $1 AND (e.xid, e.id) >= ($2::text::xid8, $3::bigint) AND e.xid < pg_snapshot_xmin(pg_current_snapshot())
+    AND (e.xid, e.id, t.place) > ($2::text::xid8, $3::bigint, $8::bigint)
+    AND ($4::text IS NULL OR queue = $4) AND ($5::uuid IS NULL OR t.task_id = $5)
     AND (cardinality($6::text[]) = 0 OR type = ANY($6::text[]))
-  ORDER BY e.xid, e.id LIMIT $7`;
+  ORDER BY e.xid, e.id, t.place LIMIT $7`;
 
 export interface EventFilter {
   readonly namespace: string;
@@ -61,14 +66,16 @@ export async function readEvents(
     filter.taskId ?? null,
     filter.types,
     limit,
+    after.place,
   ]);
   return rows;
 }
 
-const IS_PAST_HORIZON = "SELECT 1 FROM task_event_horizon WHERE (xid, id) > ($1::text::xid8, $2::bigint)";
+const IS_PAST_HORIZON =
+  "SELECT 1 FROM task_event_horizon WHERE (xid, id, place) > ($1::text::xid8, $2::bigint, $3::integer)";
 
 /** Whether events after `cursor` have been deleted for their age. */
 export async function hasMissedEvents(queryable: Queryable, cursor: EventCursor): Promise<boolean> {
-  const { rowCount } = await queryable.query(IS_PAST_HORIZON, [cursor.xid, cursor.id]);
+  const { rowCount } = await queryable.query(IS_PAST_HORIZON, [cursor.xid, cursor.id, cursor.place]);
   return rowCount > 0;
 }

@@ -8,8 +8,8 @@ function idsIn(cte: string): string {
 
 const PROMOTE_DUE = `
   WITH due AS MATERIALIZED (
-    SELECT t.namespace, t.id FROM tasks t WHERE t.state = 'SCHEDULED' AND t.run_at <= now()
-    ORDER BY t.run_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    SELECT t.namespace, t.id FROM tasks t WHERE t.due_at <= now()
+    ORDER BY t.due_at LIMIT $1 FOR UPDATE SKIP LOCKED
   ),
   promoted AS (
     UPDATE tasks t SET state = 'READY', updated_at = now() WHERE ${idsIn("due")}
@@ -25,7 +25,7 @@ const PROMOTE_DUE = `
   FROM promoted GROUP BY namespace, queue`;
 
 const NEXT_DUE = `
-  SELECT (extract(epoch FROM min(run_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE state = 'SCHEDULED'`;
+  SELECT (extract(epoch FROM min(due_at) - now()) * 1000)::double precision AS due_in_ms FROM tasks WHERE due_at IS NOT NULL`;
 
 /** How many tasks became ready in a queue. */
 export interface QueueCount {
@@ -48,61 +48,35 @@ export async function millisecondsToNextDue(queryable: Queryable): Promise<numbe
   return dueInMs === undefined ? undefined : Math.max(0, dueInMs);
 }
 
-/** A leased task that nobody has looked at for longer than its lease, or that runs out of time. */
-export interface OverdueTask {
-  readonly namespace: string;
-  readonly id: string;
-  readonly fence: number;
-  readonly timed_out: boolean;
+const TASKS_AT_A_TIME = 2_000;
+
+/** The rows of the CTE `rows`, in the order of `column`, up to so many tasks; at least one. */
+export function upToSoManyTasks(rows: string, column: string): string {
+  return `SELECT * FROM (
+      SELECT r.*, sum(cardinality(r.task_ids)) OVER (ORDER BY r.${column}, r.id) - cardinality(r.task_ids) AS before FROM ${rows} r
+    ) r WHERE r.before < ${TASKS_AT_A_TIME}`;
 }
 
-const LIST_OVERDUE = `
-  SELECT namespace, id, fence,
-    coalesce(leased_at + execution_timeout_ms * interval '1 millisecond' <= now(), false) AS timed_out
-  FROM tasks WHERE state = 'LEASED' AND check_at <= now() ORDER BY check_at LIMIT $1`;
-
-export async function listOverdueTasks(queryable: Queryable, limit: number): Promise<OverdueTask[]> {
-  const { rows } = await queryable.query<OverdueTask>(LIST_OVERDUE, [limit]);
-  return rows;
-}
-
-const POSTPONE_CHECKS = `
-  WITH held AS MATERIALIZED (
-    SELECT t.namespace, t.id FROM json_to_recordset($1::json) AS i(namespace text, id uuid, fence bigint)
-    JOIN tasks t ON t.namespace = i.namespace AND t.id = i.id AND t.fence = i.fence AND t.state = 'LEASED'
-    FOR UPDATE OF t SKIP LOCKED
-  )
-  UPDATE tasks t SET check_at = least(now() + $2::bigint * interval '1 millisecond',
-    t.leased_at + t.execution_timeout_ms * interval '1 millisecond')
-  WHERE ${idsIn("held")}`;
-
-/** Looks at tasks again after `delayMs`, or when their execution time ends if that is sooner. What somebody else is changing needs no looking at. */
-export async function postponeChecks(
-  queryable: Queryable,
-  tasks: readonly OverdueTask[],
-  delayMs: number,
-): Promise<void> {
-  await queryable.query(POSTPONE_CHECKS, [JSON.stringify(tasks), delayMs]);
-}
-
-function deleting(candidates: string): string {
-  return `
-  WITH gone AS MATERIALIZED (${candidates}),
-  deleted AS (DELETE FROM tasks t WHERE ${idsIn("gone")} RETURNING t.*),
+const DELETE_FINISHED = `
+  WITH old AS MATERIALIZED (
+    SELECT id, finished_at, namespace, task_ids FROM finished_tasks WHERE finished_at < now() - $1::bigint * interval '1 millisecond'
+    ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED
+  ),
+  gone AS MATERIALIZED (${upToSoManyTasks("old", "finished_at")}),
+  forgotten AS (DELETE FROM finished_tasks WHERE id = ANY(ARRAY(SELECT id FROM gone))),
+  deleted AS (
+    DELETE FROM tasks t WHERE t.namespace = ANY(ARRAY(SELECT DISTINCT namespace FROM gone))
+      AND t.id = ANY(ARRAY(SELECT unnest(task_ids) FROM gone)) RETURNING t.*
+  ),
   changes AS (
     SELECT ${changeOf("t")}, t.state AS old_state, NULL::task_state AS new_state, -t.size_bytes AS size_delta,
       NULL::text AS event_type, false AS failed, false AS expired
     FROM deleted t
   ),
   ${RECORD_CHANGES}
-  SELECT count(*) AS count FROM deleted`;
-}
+  SELECT count(*) AS count FROM gone`;
 
-const DELETE_FINISHED = deleting(`
-  SELECT namespace, id FROM tasks WHERE state IN ('COMPLETED', 'CANCELLED') AND finished_at < now() - $1::bigint * interval '1 millisecond'
-  ORDER BY finished_at LIMIT $2 FOR UPDATE SKIP LOCKED`);
-
-/** Deletes up to `limit` tasks that were completed or cancelled longer than `ageMs` ago; answers how many. */
+/** Deletes some of the tasks, of up to `limit` statements, that were completed or cancelled longer than `ageMs` ago; 0 where none are left. */
 export async function deleteFinishedTasks(queryable: Queryable, ageMs: number, limit: number): Promise<number> {
   const { rows } = await queryable.query<{ count: number }>(DELETE_FINISHED, [ageMs, limit]);
   return rows[0]?.count ?? 0;
@@ -112,16 +86,17 @@ const DELETE_EVENTS = `
   WITH gone AS (
     DELETE FROM task_events WHERE ctid = ANY(ARRAY(
       SELECT ctid FROM task_events WHERE occurred_at < now() - $1::bigint * interval '1 millisecond' LIMIT $2 FOR UPDATE SKIP LOCKED
-    )) RETURNING xid, id
+    )) RETURNING xid, id, cardinality(task_ids) AS place
   ),
-  last AS (SELECT xid, id FROM gone ORDER BY xid DESC, id DESC LIMIT 1),
+  last AS (SELECT xid, id, place FROM gone ORDER BY xid DESC, id DESC LIMIT 1),
   remembered AS (
-    INSERT INTO task_event_horizon AS h (only_row, xid, id) SELECT true, xid, id FROM last
-    ON CONFLICT (only_row) DO UPDATE SET xid = excluded.xid, id = excluded.id WHERE (h.xid, h.id) < (excluded.xid, excluded.id)
+    INSERT INTO task_event_horizon AS h (only_row, xid, id, place) SELECT true, xid, id, place FROM last
+    ON CONFLICT (only_row) DO UPDATE SET xid = excluded.xid, id = excluded.id, place = excluded.place
+    WHERE (h.xid, h.id) < (excluded.xid, excluded.id)
   )
   SELECT count(*) AS count FROM gone`;
 
-/** Deletes up to `limit` events older than `ageMs`, remembers up to where, and answers how many. Watchers stand still while it runs. */
+/** Deletes up to `limit` rows of events older than `ageMs`, remembers up to where, and answers how many. Watchers stand still while it runs. */
 export async function deleteOldEvents(queryable: Queryable, ageMs: number, limit: number): Promise<number> {
   const { rows } = await queryable.query<{ count: number }>(DELETE_EVENTS, [ageMs, limit]);
   return rows[0]?.count ?? 0;
@@ -142,6 +117,8 @@ export async function sampleQueueTotals(queryable: Queryable, intervalMs: number
 
 const PURGE_TABLES = [
   "tasks",
+  "lease_checks",
+  "finished_tasks",
   "task_events",
   "queue_counters",
   "queue_samples",

@@ -133,11 +133,8 @@ export async function readCounters(queryable: Queryable, namespace: string, queu
 }
 
 const OLDEST_READY = `
-  SELECT coalesce(max(extract(epoch FROM now() - o.run_at) * 1000), 0)::double precision AS age_ms
-  FROM queue_lanes l CROSS JOIN LATERAL (
-    SELECT t.run_at FROM tasks t WHERE t.namespace = l.namespace AND t.queue = l.queue AND t.lane = l.lane AND t.state = 'READY'
-    ORDER BY t.run_at LIMIT 1
-  ) o WHERE l.namespace = $1 AND l.queue = $2`;
+  SELECT coalesce(extract(epoch FROM now() - min(waiting_since)) * 1000, 0)::double precision AS age_ms
+  FROM tasks WHERE namespace = $1 AND queue = $2 AND waiting_since IS NOT NULL`;
 
 /** How long the task that waits longest has been due, in milliseconds. */
 export async function oldestReadyAgeMs(queryable: Queryable, namespace: string, queue: string): Promise<number> {

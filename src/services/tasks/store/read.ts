@@ -1,8 +1,8 @@
 import type { Queryable } from "../../../platform/postgres/database.ts";
-import { TASK_STATES, type TaskState } from "../task-model.ts";
 import { changeOf, RECORD_CHANGES } from "./changes.ts";
 import type { QueueCount } from "./maintain.ts";
-import { type TaskRow, taskColumns } from "./task-row.ts";
+import { conditions, type TaskFilter } from "./task-filter.ts";
+import { progressBytes, type TaskRow, taskColumns } from "./task-row.ts";
 
 const GET = `SELECT ${taskColumns("t")} FROM tasks t WHERE t.namespace = $1 AND t.id = $2`;
 
@@ -23,88 +23,11 @@ export async function getTasks(
   return rows;
 }
 
-export interface TaskFilter {
-  readonly queue?: string | undefined;
-  readonly kind?: string | undefined;
-  readonly createdAfter?: string | undefined;
-  readonly createdBefore?: string | undefined;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly states?: readonly TaskState[] | undefined;
-  readonly workerId?: string | undefined;
-  readonly errorType?: string | undefined;
-  readonly taskId?: string | undefined;
-}
-
-/** Collects conditions with their parameters; the text depends only on which filters are there. */
-function conditions(namespace: string, filter: TaskFilter): { where: string[]; values: unknown[] } {
-  const where = ["t.namespace = $1"];
-  const values: unknown[] = [namespace];
-  const add = (value: unknown, condition: (parameter: string) => string) => {
-    if (value === undefined) return;
-    values.push(value);
-    where.push(condition(`$${values.length}`));
-  };
-  add(filter.taskId, (p) => `t.id = ${p}::uuid`);
-  add(filter.queue, (p) => `t.queue = ${p}`);
-  add(filter.kind, (p) => `t.kind = ${p}`);
-  add(filter.createdAfter, (p) => `t.created_at >= ${p}::timestamptz`);
-  add(filter.createdBefore, (p) => `t.created_at < ${p}::timestamptz`);
-  add(filter.workerId, (p) => `t.worker_id = ${p}`);
-  // A single state is written into the text, because a partial index serves only what the planner can prove.
-  const [state, ...more] = filter.states ?? [];
-  if (state !== undefined && more.length === 0) where.push(`t.state = '${TASK_STATES[TASK_STATES.indexOf(state)]}'`);
-  else add(state === undefined ? undefined : filter.states, (p) => `t.state::text = ANY(${p}::text[])`);
-  add(filter.errorType, (p) => `t.failures->-1->>'type' = ${p}`);
-  // The partial index on labels is used only where its condition is repeated.
-  if (Object.keys(filter.labels).length > 0) {
-    add(JSON.stringify(filter.labels), (p) => `t.labels @> ${p}::jsonb AND t.labels <> '{}'::jsonb`);
-  }
-  return { where, values };
-}
-
-/** A page of tasks, newest first, beginning after the task with id `after`. */
-export async function listTasks(
-  queryable: Queryable,
-  namespace: string,
-  filter: TaskFilter,
-  page: { readonly after: string | undefined; readonly size: number },
-): Promise<TaskRow[]> {
-  const { where, values } = conditions(namespace, filter);
-  if (page.after !== undefined) {
-    values.push(page.after);
-    where.push(`t.id < $${values.length}::uuid`);
-  }
-  values.push(page.size);
-  const { rows } = await queryable.query<TaskRow>(
-    `SELECT ${taskColumns("t")} FROM tasks t WHERE ${where.join(" AND ")} ORDER BY t.id DESC LIMIT $${values.length}`,
-    values,
-  );
-  return rows;
-}
-
-const LIST_OF_QUEUES = `
-  SELECT c.* FROM unnest($2::text[]) AS q(name) CROSS JOIN LATERAL (
-    SELECT ${taskColumns("t")} FROM tasks t
-    WHERE t.namespace = $1 AND t.queue = q.name AND (cardinality($3::text[]) = 0 OR t.state::text = ANY($3::text[]))
-    ORDER BY t.id DESC LIMIT $4
-  ) c`;
-
-/** The newest tasks of each queue, at most `limit` of each. */
-export async function listTasksOfQueues(
-  queryable: Queryable,
-  namespace: string,
-  queues: readonly string[],
-  states: readonly TaskState[],
-  limit: number,
-): Promise<TaskRow[]> {
-  const { rows } = await queryable.query<TaskRow>(LIST_OF_QUEUES, [namespace, queues, states, limit]);
-  return rows;
-}
-
-// It walks the leased tasks of all namespaces: an index for this rare question would cost every claim.
 const HELD_BY_WORKERS = `
   SELECT ${taskColumns("t")} FROM tasks t
-  WHERE t.namespace = $1 AND t.worker_id = ANY($2::text[]) AND t.state = 'LEASED' ORDER BY t.leased_at, t.id LIMIT $3`;
+  WHERE t.namespace = $1 AND t.worker_id = ANY($2::text[]) AND t.state = 'LEASED'
+    AND t.id = ANY(ARRAY(SELECT unnest(task_ids) FROM lease_checks WHERE namespace = $1 AND worker_id = ANY($2::text[])))
+  ORDER BY t.leased_at, t.id LIMIT $3`;
 
 /** The tasks that the workers hold, oldest lease first. */
 export async function listHeldTasks(
@@ -132,6 +55,21 @@ export async function setProgress(
   return rowCount > 0;
 }
 
+const RAISE_LEASE = `
+  UPDATE tasks SET lease_ms = $4::bigint
+  WHERE namespace = $1 AND id = $2 AND fence = $3 AND state = 'LEASED' AND lease_ms < $4::bigint`;
+
+/** Keeps the longest time that a lease was promised at once, where the fence holds the task. */
+export async function raiseLease(
+  queryable: Queryable,
+  namespace: string,
+  taskId: string,
+  fence: number,
+  leaseMs: number,
+) {
+  await queryable.query(RAISE_LEASE, [namespace, taskId, fence, leaseMs]);
+}
+
 export type DeadLetterFilter = Omit<TaskFilter, "states" | "workerId">;
 
 function selectDeadLetters(
@@ -142,7 +80,7 @@ function selectDeadLetters(
   const { where, values } = conditions(namespace, filter);
   values.push(limit);
   return {
-    text: `SELECT t.namespace, t.id FROM tasks t WHERE ${where.join(" AND ")} AND t.state = 'DEAD_LETTERED'
+    text: `SELECT t.namespace, t.id, ${progressBytes("t")} AS progress_bytes FROM tasks t WHERE ${where.join(" AND ")} AND t.is_dead
       ORDER BY t.id LIMIT $${values.length} FOR UPDATE`,
     values,
   };
@@ -160,11 +98,12 @@ export async function redriveDeadLetters(
     `WITH chosen AS MATERIALIZED (${chosen.text}),
     redriven AS (
       UPDATE tasks t SET state = 'READY', attempt = 0, run_at = now(), finished_at = NULL, updated_at = now(),
-        order_at = now() + (t.order_at - t.run_at)
-      WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM chosen)) RETURNING t.*
+        order_at = now() + (t.order_at - t.run_at), progress = NULL, size_bytes = t.size_bytes - c.progress_bytes
+      FROM chosen c WHERE t.namespace = $1 AND t.id = ANY(ARRAY(SELECT id FROM chosen)) AND t.id = c.id
+      RETURNING t.*, c.progress_bytes
     ),
     changes AS (
-      SELECT ${changeOf("t")}, 'DEAD_LETTERED'::task_state AS old_state, t.state AS new_state, 0 AS size_delta,
+      SELECT ${changeOf("t")}, 'DEAD_LETTERED'::task_state AS old_state, t.state AS new_state, -t.progress_bytes AS size_delta,
         'REDRIVEN' AS event_type, false AS failed, false AS expired
       FROM redriven t
     ),

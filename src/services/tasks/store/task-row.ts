@@ -37,6 +37,11 @@ export interface TaskRow {
   readonly failures: StoredFailure[];
 }
 
+/** The bytes that the progress of the row named `alias` takes. It counts as stored once no attempt is under way that may change it. */
+export function progressBytes(alias: string): string {
+  return `coalesce(octet_length(${alias}.progress::text), 0)`;
+}
+
 /** What a statement selects or returns so that `taskFromRow` can read it, from the table named `alias`. */
 export function taskColumns(alias: string): string {
   return `${alias}.namespace, ${alias}.id, ${alias}.queue, ${alias}.kind, ${alias}.state, ${alias}.priority, ${alias}.attempt,
