@@ -14,10 +14,12 @@ import {
   purgeIdempotencyOfNamespace,
   type RateLimiter,
 } from "./interceptors/index.ts";
+import type { Database } from "./platform/postgres/database.ts";
 import { createCallObserver } from "./platform/telemetry/call-observer.ts";
 import type { Metrics } from "./platform/telemetry/metrics.ts";
 import type { Tracing } from "./platform/telemetry/tracing.ts";
 import { createWakeUps } from "./platform/wake-ups.ts";
+import { createFeaturesDomain, holdsFeatures, purgeFeaturesOf, readFeatureUsage } from "./services/features/index.ts";
 import { createLeaseResourceStore, createLeaseService, createLeaseSweeper } from "./services/leases/index.ts";
 import { createSystemService } from "./services/system/index.ts";
 import { addTaskMetrics, createTasksDomain, holdsTasks, purgeTasksOf, readTaskUsage } from "./services/tasks/index.ts";
@@ -47,7 +49,7 @@ export interface Domains {
   readonly background: readonly Component[];
   /** Answers who waits for something at once, because the gateway goes away. */
   drain(): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 /** Builds every domain on the stores. Nothing runs until `background` is started. */
@@ -56,7 +58,7 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
   const { database, pubsub, leases: leaseStore } = stores;
   const limiter = createRateLimiter(stores.slices, clock);
   const freed = await createWakeUps(pubsub, "leases.freed");
-  const resources = createLeaseResourceStore(database);
+  const resources = createLeaseResourceStore(stores.reserved);
   const leases = createLeaseService({ store: leaseStore, resources, freed, clock });
   const tasks = await createTasksDomain({
     database,
@@ -70,13 +72,26 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
     eventRetentionMs: config.eventRetentionMs,
   });
   const tenancy = createTenancyOn(options, limiter);
+  const features = await createFeaturesDomain({
+    database,
+    redis: stores.redis,
+    directory: tenancy.directory,
+    pubsub,
+    clock,
+    ids,
+    logger,
+    featuresDir: config.featuresDir,
+    maxQueryMemoryMb: config.maxQueryMemoryMb,
+    usedStorageBytes: async (namespace) =>
+      sumStorage(await Promise.all(storageSources(database).map((read) => read(namespace)))),
+  });
   const system = createSystemService({
     version: options.version,
     protocols: ["rest", "grpc", "graphql"],
     stores: Object.entries(stores.names).map(([name, engine]) => ({ name, engine })),
   });
-  const services = { ...tenancy.services, ...tasks.services, leases, system };
-  const records = createPostgresIdempotencyStore(database);
+  const services = { ...tenancy.services, ...tasks.services, ...features.services, leases, system };
+  const records = createPostgresIdempotencyStore(stores.reserved);
   addTaskMetrics(metrics, database);
   return {
     services,
@@ -85,6 +100,7 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
     background: [
       tenancy,
       tasks.maintenance,
+      features.upkeep,
       createLeaseSweeper({ leases, logger }),
       createRecordPurge(records, logger),
     ],
@@ -92,31 +108,42 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
       tasks.drain();
       freed.drain();
     },
-    close() {
+    async close() {
       tasks.close();
       freed.close();
+      await features.close();
     },
   };
 }
+
+/** What each domain knows of a namespace's use; what they store adds up. */
+function storageSources(database: Database) {
+  return [
+    (namespace: string) => readTaskUsage(database, namespace),
+    (namespace: string) => readFeatureUsage(database, namespace),
+  ] as const;
+}
+
+const sumStorage = (parts: readonly { readonly storageBytes: number }[]) =>
+  parts.reduce((sum, { storageBytes }) => sum + storageBytes, 0);
 
 /** Tenancy knows the other domains only by what they use, hold and leave behind. */
 function createTenancyOn({ config, clock, ids, logger, stores }: DomainsOptions, limiter: RateLimiter): Tenancy {
   const { database, pubsub } = stores;
   return createTenancy({
     database,
+    lookups: stores.reserved,
     pubsub,
     clock,
     ids,
     logger,
     jwtIssuers: config.oidc ? [config.oidc] : [],
-    usageSources: [
-      (namespace) => readTaskUsage(database, namespace),
-      (namespace) => ({ requestsThisMinute: limiter.used(namespace) }),
-    ],
-    emptinessChecks: [holdsTasks],
+    usageSources: [...storageSources(database), (namespace) => ({ requestsThisMinute: limiter.used(namespace) })],
+    emptinessChecks: [holdsTasks, holdsFeatures],
     purgers: [
       purgeIdempotencyOfNamespace,
       purgeTasksOf,
+      purgeFeaturesOf,
       (transaction, namespace) => createLeaseResourceStore(transaction).removeNamespace(namespace),
     ],
   });

@@ -82,7 +82,10 @@ async function provideAdminKey(config: Config, options: AdminKeyOptions): Promis
   return true;
 }
 
-async function isReady({ database, redis }: Stores) {
+/** Changes nothing, and fails where the database takes no changes, e.g. on a standby. */
+const WRITE_NOTHING = "UPDATE schema_migrations SET id = id WHERE false";
+
+async function isReady({ reserved, redis }: Stores) {
   const checks: Record<string, string> = {};
   const check = async (name: string, ask: () => Promise<unknown>) => {
     checks[name] = await ask().then(
@@ -91,7 +94,7 @@ async function isReady({ database, redis }: Stores) {
     );
   };
   await Promise.all([
-    check("database", () => database.query("SELECT 1", [])),
+    check("database", () => reserved.query(WRITE_NOTHING, [])),
     ...(redis ? [check("redis", () => redis.ping())] : []),
   ]);
   // Without Redis the gateway is slower, not unable.
@@ -106,7 +109,7 @@ interface Parts {
   readonly logger: Logger;
   readonly madeAdminKey: boolean;
   drain(): void;
-  close(): void;
+  close(): Promise<void>;
 }
 
 const DRAIN_SHARE = 0.8;
@@ -127,7 +130,7 @@ function assemble({ background, transports, stores, tracing, logger, madeAdminKe
     drain();
     await quietly(logger, "transports", closing);
     for (const component of [...background].reverse()) await quietly(logger, component.name, component.stop(leftMs()));
-    close();
+    await quietly(logger, "domains", close());
     await quietly(logger, "stores", stores.close());
     await quietly(logger, "tracing", tracing?.stop(Math.max(leftMs(), 100)));
   };

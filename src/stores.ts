@@ -14,20 +14,23 @@ import {
 } from "./interceptors/index.ts";
 import { createLocalPubSub } from "./platform/local-pubsub.ts";
 import type { Database } from "./platform/postgres/database.ts";
-import { migrate } from "./platform/postgres/migrate.ts";
+import { type Migration, migrate } from "./platform/postgres/migrate.ts";
 import { createPgliteDatabase } from "./platform/postgres/pglite-database.ts";
+import { pgliteTemplateDir } from "./platform/postgres/pglite-template.ts";
 import { createPostgresDatabase } from "./platform/postgres/postgres-database.ts";
 import { createPostgresPubSub } from "./platform/postgres/postgres-pubsub.ts";
 import type { QueryObserver } from "./platform/postgres/query-observer.ts";
 import type { PubSub } from "./platform/pubsub.ts";
 import { createRedis, type RedisClient } from "./platform/redis/redis-client.ts";
 import { createRedisPubSub } from "./platform/redis/redis-pubsub.ts";
+import { featureMigrations } from "./services/features/index.ts";
 import {
   createFailoverLeaseStore,
+  createLeaseCharge,
   createPostgresLeaseStore,
   createRedisLeaseStore,
+  type LeaseStore,
   leaseMigrations,
-  type MergeableLeaseStore,
 } from "./services/leases/index.ts";
 import { taskMigrations } from "./services/tasks/index.ts";
 import { TENANCY_MIGRATIONS } from "./services/tenancy/index.ts";
@@ -35,21 +38,24 @@ import { TENANCY_MIGRATIONS } from "./services/tenancy/index.ts";
 /** Everything that keeps something, opened and migrated. */
 export interface Stores {
   readonly database: Database;
+  /** The same, for what is short and must go on when other statements hang. */
+  readonly reserved: Database;
   readonly redis: RedisClient | undefined;
   readonly pubsub: PubSub;
-  readonly leases: MergeableLeaseStore;
+  readonly leases: LeaseStore;
   readonly slices: SliceSource;
   /** What a person would call the stores in use. */
   readonly names: { readonly database: string; readonly hot: string };
   close(): Promise<void>;
 }
 
-const MIGRATIONS = [
+export const MIGRATIONS: readonly Migration[] = [
   ...TENANCY_MIGRATIONS,
   ...RATE_LIMIT_MIGRATIONS,
   ...IDEMPOTENCY_MIGRATIONS,
   ...leaseMigrations,
   ...taskMigrations,
+  ...featureMigrations,
 ];
 
 /** Opens what the configuration names: the embedded database or Postgres, with Redis or without. */
@@ -59,46 +65,56 @@ export async function openStores(
   logger: Logger,
   onQuery?: QueryObserver,
 ): Promise<Stores> {
-  const database = await openDatabase(config, logger, onQuery);
+  const databases = await openDatabase(config, logger, onQuery);
   try {
-    await migrate(database, MIGRATIONS);
+    await migrate(databases.database, MIGRATIONS);
     return config.redisUrl === undefined
-      ? await withoutRedis(config, database, logger)
-      : await withRedis(config, config.redisUrl, database, clock, logger);
+      ? await withoutRedis(config, databases, logger)
+      : await withRedis(config, config.redisUrl, databases, clock, logger);
   } catch (error) {
-    await database.close();
+    await databases.database.close();
     throw error;
   }
 }
 
-async function openDatabase(config: Config, logger: Logger, onQuery?: QueryObserver): Promise<Database> {
+/** Where an install has put a migrated, empty embedded database for a first start to copy. */
+export function embeddedTemplateDir(): string {
+  return pgliteTemplateDir(fileURLToPath(new URL("../.embedded", import.meta.url)), MIGRATIONS);
+}
+
+type Databases = Pick<Stores, "database" | "reserved">;
+
+async function openDatabase(config: Config, logger: Logger, onQuery?: QueryObserver): Promise<Databases> {
   const observed = onQuery ? { onQuery } : {};
   if (config.databaseUrl === undefined) {
-    return createPgliteDatabase({
+    const database = await createPgliteDatabase({
       dataDir: join(config.dataDir, "postgres"),
-      templateDir: fileURLToPath(new URL("../.embedded/postgres", import.meta.url)),
+      templateDir: embeddedTemplateDir(),
       ...observed,
     });
+    return { database, reserved: database };
   }
-  return createPostgresDatabase({
+  const database = createPostgresDatabase({
     url: config.databaseUrl,
     maxConnections: config.databaseMaxConnections,
     onConnectionError: (error) =>
       logger.warn({ err: error }, "A database connection broke; a new one is made when needed."),
     ...observed,
   });
+  return { database, reserved: database.reserved };
 }
 
-async function withoutRedis(config: Config, database: Database, logger: Logger): Promise<Stores> {
+async function withoutRedis(config: Config, databases: Databases, logger: Logger): Promise<Stores> {
+  const { database, reserved } = databases;
   const url = config.databaseUrl;
   const onError = (error: unknown) => logger.warn({ err: error }, "A message between gateways was lost.");
   const pubsub = url === undefined ? createLocalPubSub(onError) : await createPostgresPubSub({ url, onError });
   return {
-    database,
+    ...databases,
     redis: undefined,
     pubsub,
-    leases: createPostgresLeaseStore(database),
-    slices: url === undefined ? createMemorySliceSource() : createPostgresSliceSource(database),
+    leases: createPostgresLeaseStore(reserved),
+    slices: url === undefined ? createMemorySliceSource() : createPostgresSliceSource(reserved),
     names: { database: databaseName(config), hot: databaseName(config) },
     async close() {
       await pubsub.close();
@@ -110,7 +126,7 @@ async function withoutRedis(config: Config, database: Database, logger: Logger):
 async function withRedis(
   config: Config,
   url: string,
-  database: Database,
+  databases: Databases,
   clock: Clock,
   logger: Logger,
 ): Promise<Stores> {
@@ -126,7 +142,8 @@ async function withRedis(
   });
   const leases = createFailoverLeaseStore({
     primary: createRedisLeaseStore(redis),
-    secondary: createPostgresLeaseStore(database),
+    secondary: createPostgresLeaseStore(databases.reserved),
+    charge: createLeaseCharge(databases.reserved),
     onFailover: (failedOver) =>
       logger.warn(
         { failedOver },
@@ -134,7 +151,7 @@ async function withRedis(
       ),
   });
   return {
-    database,
+    ...databases,
     redis,
     pubsub,
     leases,
@@ -147,7 +164,7 @@ async function withRedis(
       leases.close();
       await pubsub.close();
       await redis.close();
-      await database.close();
+      await databases.database.close();
     },
   };
 }

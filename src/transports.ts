@@ -2,7 +2,9 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Config, TlsConfig } from "./config/config.ts";
 import type { GrpcCodec } from "./contract/grpc-codec.ts";
+import type { Protocol } from "./core/call.ts";
 import type { AnyEdge } from "./core/edge.ts";
+import type { ErrorCode } from "./core/errors.ts";
 import type { Dispatcher } from "./core/exchange.ts";
 import type { IdGenerator } from "./core/ids.ts";
 import type { Logger } from "./core/logger.ts";
@@ -47,7 +49,10 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
   const httpTls = tls && { cert: tls.cert, key: tls.key, ...(tls.ca && { ca: tls.ca, requestCert: true }) };
   let draining = false;
 
+  const counting = (protocol: Protocol) => (code: ErrorCode) => options.metrics.requests.refused(protocol, code);
+
   const rest = createRestTransport({
+    onRefused: counting("rest"),
     host: config.host,
     port: config.restPort,
     operations,
@@ -65,6 +70,7 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
     metrics: (authorization) => scrape(options, authorization),
   });
   const graphql = createGraphqlTransport({
+    onRefused: counting("graphql"),
     host: config.host,
     port: config.graphqlPort,
     sdl: await readText("../schema/schema.graphql"),
@@ -81,6 +87,7 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
     tls: httpTls,
   });
   const grpc = createGrpcTransport({
+    onRefused: counting("grpc"),
     host: config.host,
     port: config.grpcPort,
     operations,

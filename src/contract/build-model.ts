@@ -142,7 +142,8 @@ function createReader(
         throw new Error(`${where}: the word "${value}" of ${id} is not UPPER_SNAKE.`);
     }
     if (claim(id, "enum", JSON.stringify(values), where)) {
-      enums.set(id, { id, description: descriptionOf(schema), values });
+      const valueDescriptions = (metaOf(schema)?.values ?? {}) as Record<string, string>;
+      enums.set(id, { id, description: descriptionOf(schema), values, valueDescriptions });
     }
     return id;
   }

@@ -1,3 +1,5 @@
+import type { EnumModel } from "./model.ts";
+
 const COMMENT_COLUMNS = 100;
 
 /** Breaks `text` into lines of at most 100 columns, given how many columns stand before each line. */
@@ -37,6 +39,22 @@ export function sentences(...parts: readonly (string | undefined)[]): string {
 export function fieldText(field: { readonly description: string; readonly visibleTo?: string }): string {
   const visibility = field.visibleTo && `Left out of answers to callers without the permission \`${field.visibleTo}\`.`;
   return sentences(field.description, visibility);
+}
+
+/** What each service is for, by its name. */
+export type ServiceTexts = Readonly<Record<string, string>>;
+
+/** What every contract says about a service. */
+export function serviceText(service: string, texts: ServiceTexts): string {
+  return texts[service] ?? `The operations of ${service}.`;
+}
+
+/** JSON Schema has no place beside a value, so what the values mean follows the enumeration's description. */
+export function enumText({ description, values, valueDescriptions }: EnumModel): string {
+  const lines = values.flatMap((value) =>
+    valueDescriptions[value] ? [`- \`${value}\`: ${valueDescriptions[value]}`] : [],
+  );
+  return lines.length === 0 ? description : `${description}\n\n${lines.join("\n")}`;
 }
 
 /** What every contract says about who may call; an empty permission asks for a valid credential alone. */

@@ -9,13 +9,13 @@ import type { AnyOperation } from "../core/operation.ts";
 import { operation } from "../core/operation.ts";
 import { enumeration, message } from "../core/schema.ts";
 import { emitContract } from "./emit-contract.ts";
-import { fixtureEdges, fixtureOperations } from "./testing/fixture.ts";
+import { fixtureEdges, fixtureOperations, fixtureServices } from "./testing/fixture.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
 function emit(operations: readonly AnyOperation[] = fixtureOperations, committedProtos: readonly string[] = []) {
   const edges = operations === fixtureOperations ? fixtureEdges : [];
-  return emitContract({ operations, edges, version: "1.2.3", committedProtos });
+  return emitContract({ operations, edges, services: fixtureServices, version: "1.2.3", committedProtos });
 }
 
 function protosOf(files: ReadonlyMap<string, string>): string[] {
@@ -87,7 +87,23 @@ describe("the emitted contract", () => {
       expect(proto).toContain(`\n${line}\n`);
     }
     const types = emit().get("protos/tarl/v1/types.proto")!;
-    expect(types).toContain("JOB_PRIORITY_UNSPECIFIED = 0;\n  JOB_PRIORITY_LOW = 1;");
+    expect(types).toContain("JOB_PRIORITY_UNSPECIFIED = 0;\n  // It can wait.\n  JOB_PRIORITY_LOW = 1;");
+  });
+
+  it("says what services and the words of enumerations mean", () => {
+    const files = emit();
+    expect(files.get("protos/tarl/v1/job_service.proto")).toContain("// Jobs, and what becomes of them.\nservice JobS");
+    expect(files.get("schema/schema.graphql")).toContain('  """It can wait."""\n  LOW\n  """It cannot."""\n  HIGH');
+    const { tags, components } = JSON.parse(files.get("schema/openapi.json")!);
+    expect(tags).toContainEqual({ name: "JobService", description: "Jobs, and what becomes of them." });
+    expect(components.schemas.JobPriority.description).toBe(
+      "How urgent a job is.\n\n- `LOW`: It can wait.\n- `HIGH`: It cannot.",
+    );
+  });
+
+  it("refuses a service that nothing is said of", () => {
+    const source = { operations: fixtureOperations, edges: fixtureEdges, version: "1", committedProtos: [] };
+    expect(() => emitContract({ ...source, services: {} })).toThrow(/JobService/);
   });
 
   it("keeps comments within 100 columns", () => {
@@ -184,7 +200,12 @@ describe("the GraphQL schema", () => {
 
   it("names an edge that leads nowhere", () => {
     const edge = { ...fixtureEdges[0]!, returns: "Nobody" };
-    const source = { operations: fixtureOperations, version: "1", committedProtos: [] };
+    const source = {
+      operations: fixtureOperations,
+      services: fixtureServices,
+      version: "1",
+      committedProtos: [],
+    };
     expect(() => emitContract({ ...source, edges: [edge] })).toThrow(/Nobody/);
     expect(() => emitContract({ ...source, edges: [{ ...edge, type: "Nowhere" }] })).toThrow(/Nowhere\.worker/);
   });

@@ -176,8 +176,9 @@ function inputBlock(model: ContractModel, id: string): string {
 }
 
 function enumBlock(model: ContractModel, id: string): string {
-  const { description, values } = model.enums.get(id)!;
-  return `${describe(description, "")}enum ${id} {\n${values.map((value) => `  ${value}`).join("\n")}\n}`;
+  const { description, values, valueDescriptions } = model.enums.get(id)!;
+  const lines = values.map((value) => `${describe(valueDescriptions[value] ?? "", "  ")}  ${value}`);
+  return `${describe(description, "")}enum ${id} {\n${lines.join("\n")}\n}`;
 }
 
 /** graphql-js has the last word: two inputs of one name, an edge to a type that is not there. */

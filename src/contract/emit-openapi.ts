@@ -1,5 +1,5 @@
 import { type AnyOperation, isRead } from "../core/operation.ts";
-import { permissionText, sentences } from "./comment.ts";
+import { permissionText, type ServiceTexts, sentences, serviceText } from "./comment.ts";
 import type { ContractModel, FieldModel } from "./model.ts";
 import { isRequired } from "./model.ts";
 import { type RestRoute, splitGrpcName, splitRestRoute, takesBody } from "./names.ts";
@@ -9,7 +9,7 @@ import { createSchemaWriter, type JsonObject, type SchemaWriter } from "./openap
 type Routed = Exclude<AnyOperation, { kind: "bidi" }>;
 
 /** The OpenAPI 3.1 document, as JSON text. `version` is the gateway's own. */
-export function emitOpenapi(model: ContractModel, version: string): string {
+export function emitOpenapi(model: ContractModel, version: string, serviceTexts: ServiceTexts = {}): string {
   const writer = createSchemaWriter(model);
   const routed = model.operations.filter((operation): operation is Routed => operation.kind !== "bidi");
   const paths: Record<string, JsonObject> = {};
@@ -29,7 +29,7 @@ export function emitOpenapi(model: ContractModel, version: string): string {
     },
     servers: [{ url: "/" }],
     security: [{ bearer: [] }],
-    tags: tags.map((name) => ({ name, description: `The operations of ${name}.` })),
+    tags: tags.map((name) => ({ name, description: serviceText(name, serviceTexts) })),
     paths,
     components: {
       securitySchemes: SECURITY_SCHEMES,

@@ -1,5 +1,5 @@
 import { type AnyOperation, isRead } from "../core/operation.ts";
-import { fieldText, permissionText, sentences, wrapText } from "./comment.ts";
+import { fieldText, permissionText, type ServiceTexts, sentences, serviceText, wrapText } from "./comment.ts";
 import {
   type ContractModel,
   type EnumModel,
@@ -42,13 +42,20 @@ const IMPORTS: readonly (readonly [type: string, file: string])[] = [
  * The .proto files by name, e.g. `task_service.proto`. `committed` holds the texts that are there
  * now; their field numbers are kept.
  */
-export function emitProto(model: ContractModel, committed: readonly string[]): Map<string, string> {
+export function emitProto(
+  model: ContractModel,
+  committed: readonly string[],
+  serviceTexts: ServiceTexts = {},
+): Map<string, string> {
   const numbers = readCommittedNumbers(committed);
   const { services, typesOf, shares } = placeTypes(model);
   const files = new Map<string, string>();
   for (const [service, operations] of services) {
     const types = typesOf(protoFileName(service));
-    const blocks = [serviceBlock(service, operations, model), ...types.map((id) => typeBlock(id, model, numbers))];
+    const blocks = [
+      serviceBlock(service, operations, model, serviceTexts),
+      ...types.map((id) => typeBlock(id, model, numbers)),
+    ];
     const usesShared = shares(protoFileName(service));
     files.set(protoFileName(service), fileText(blocks, usesShared));
   }
@@ -86,8 +93,13 @@ function comment(text: string, indent: string): string[] {
   return wrapText(text, indent.length + 3).map((line) => `${indent}//${line ? ` ${line}` : ""}`);
 }
 
-function serviceBlock(service: string, operations: readonly AnyOperation[], model: ContractModel): string {
-  const lines = [...comment(`The operations of ${service}.`, ""), `service ${service} {`];
+function serviceBlock(
+  service: string,
+  operations: readonly AnyOperation[],
+  model: ContractModel,
+  serviceTexts: ServiceTexts,
+): string {
+  const lines = [...comment(serviceText(service, serviceTexts), ""), `service ${service} {`];
   operations.forEach((operation, index) => {
     if (index > 0) lines.push("");
     lines.push(...rpcLines(operation, model));
@@ -156,7 +168,11 @@ function enumBlock(enumeration: EnumModel, before: CommittedNumbers): string {
   const assigned = assignNumbers([unspecified, ...names], before, 0);
   const lines = [
     ...reservedLines(assigned),
-    ...[unspecified, ...names].map((name) => `  ${name} = ${assigned.numberOf(name)};`),
+    `  ${unspecified} = ${assigned.numberOf(unspecified)};`,
+    ...names.flatMap((name, index) => [
+      ...comment(enumeration.valueDescriptions[enumeration.values[index]!] ?? "", "  "),
+      `  ${name} = ${assigned.numberOf(name)};`,
+    ]),
   ];
   return block(enumeration.description, `enum ${enumeration.id}`, lines);
 }

@@ -30,6 +30,8 @@ export interface EnumModel {
   readonly id: string;
   readonly description: string;
   readonly values: readonly string[];
+  /** What each value means, where that is said. */
+  readonly valueDescriptions: Readonly<Record<string, string>>;
 }
 
 /** A tagged object in JSON, a message around a oneof in proto, a union or `@oneOf` input in GraphQL. */
@@ -80,7 +82,7 @@ export type TypeModel =
       readonly kind: "list";
       readonly item: TypeModel;
       readonly constraints: Constraints;
-      /** Whether items may be null, in answers alone. Proto, which has no null in lists, carries a zero in its place. */
+      /** Whether items may be null. Proto, which has no null in lists, carries a zero in its place. */
       readonly sparse: boolean;
     }
   | { readonly kind: "map"; readonly value: TypeModel; readonly constraints: Constraints };

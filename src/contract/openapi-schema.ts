@@ -1,5 +1,5 @@
 import type { Json } from "../core/json.ts";
-import { fieldText } from "./comment.ts";
+import { enumText, fieldText } from "./comment.ts";
 import {
   type ContractModel,
   type Direction,
@@ -47,7 +47,7 @@ export function createSchemaWriter(model: ContractModel) {
       components[name] = schema;
       const union = model.unions.get(id);
       if (enumeration) {
-        Object.assign(schema, { type: "string", description: enumeration.description, enum: [...enumeration.values] });
+        Object.assign(schema, { type: "string", description: enumText(enumeration), enum: [...enumeration.values] });
       } else if (union) Object.assign(schema, unionSchema(union, direction));
       else Object.assign(schema, messageSchema(model.messages.get(id)!, direction, []));
     }

@@ -62,7 +62,7 @@ function operationProblems(operation: AnyOperation, model: ContractModel): strin
   const input = model.input(operation);
   for (const variable of route.variables) {
     const field = input.fields.find(({ name }) => name === variable);
-    if (field?.type.kind !== "scalar") say(`{${variable}} of its path is no single-valued field of its input.`);
+    if (!field || !isPlain(field.type)) say(`{${variable}} of its path is no single-valued field of its input.`);
     else if (!field.requiredInInput) say(`{${variable}} of its path is optional in its input.`);
   }
   if (new Set(route.variables).size < route.variables.length) say("its path names a variable twice.");
@@ -103,9 +103,6 @@ function isPlain(type: TypeModel): boolean {
 /** Names that one of the protocols would not give back as they were. */
 function messageProblems(message: MessageModel): string[] {
   return message.fields.flatMap((field: FieldModel) => {
-    if (field.type.kind === "list" && field.type.sparse && message.usedAs.has("input")) {
-      return [`${message.id}.${field.name} may hold null, which a client cannot send over gRPC.`];
-    }
     const survives = /^[a-z][A-Za-z0-9]*$/.test(field.name) && camelCase(snakeCase(field.name)) === field.name;
     return survives ? [] : [`${message.id}.${field.name} is not in camelCase that proto gives back as it was.`];
   });

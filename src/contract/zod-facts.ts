@@ -55,7 +55,7 @@ export function unwrap(schema: z.core.$ZodType, where: string): Unwrapped {
         break;
       case "nullable":
         throw new Error(
-          `${where}: null is not in the contract's vocabulary, except as an item of a list in answers. Use .optional().`,
+          `${where}: null is not in the contract's vocabulary, except as an item of a list. Use .optional().`,
         );
       default:
         return { inner: current, ...found };

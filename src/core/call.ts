@@ -62,6 +62,8 @@ export class Call {
   #controller: AbortController | undefined;
   #abortReason: AppError | undefined;
   #abortListeners: ((reason: AppError) => void)[] | undefined;
+  #delivery: "PENDING" | "DELIVERED" | "UNDELIVERED" = "PENDING";
+  #undos: (() => unknown)[] | undefined;
 
   constructor(incoming: IncomingCall) {
     this.incoming = incoming;
@@ -104,5 +106,45 @@ export class Call {
     const listeners = this.#abortListeners;
     this.#abortListeners = undefined;
     for (const listener of listeners ?? []) listener(reason);
+  }
+
+  /**
+   * Registers how to take back what an answer grants, for operations with one answer: `undo` runs
+   * once when the transport could not hand that answer over, be it that the client has gone or that
+   * it was told of an error instead, e.g. of its deadline; at once where that is known already.
+   *
+   * It is done as well as it can be: bytes that the system took for a client that never read them
+   * count as handed over, and an undo that fails is not tried again, so what is granted must end by
+   * itself too. An answer that is kept under an idempotency key is not undone: the client asks again.
+   */
+  onUndelivered(undo: () => unknown): void {
+    if (this.#delivery === "DELIVERED" || this.incoming.idempotencyKey !== undefined) return;
+    this.#undos ??= [];
+    this.#undos.push(undo);
+    if (this.#delivery === "UNDELIVERED") this.#runUndos();
+  }
+
+  /** For transports: the answer has been handed over. */
+  delivered(): void {
+    if (this.#delivery !== "PENDING") return;
+    this.#delivery = "DELIVERED";
+    this.#undos = undefined;
+  }
+
+  /** For transports: the operation's answer does not reach the client, and never will. */
+  undelivered(): void {
+    if (this.#delivery !== "PENDING") return;
+    this.#delivery = "UNDELIVERED";
+    this.#runUndos();
+  }
+
+  #runUndos(): void {
+    const undos = this.#undos;
+    this.#undos = undefined;
+    for (const undo of undos ?? []) {
+      (async () => undo())().catch(() => {
+        // What was granted ends by itself, only later.
+      });
+    }
   }
 }

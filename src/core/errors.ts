@@ -80,6 +80,13 @@ export function notFound(resource: string, id: string): AppError {
   );
 }
 
+/** RESOURCE_EXHAUSTED: a quota of a namespace, e.g. `maxStorageMb`, would be passed. */
+export function quotaExceeded(namespace: string, quota: string, message: string): AppError {
+  return new AppError("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED", message, {
+    details: { quota: { subject: `namespaces/${namespace}`, description: quota }, metadata: { quota } },
+  });
+}
+
 /**
  * Turns whatever was thrown into an AppError. What is not ours is a bug: its text stays inside as
  * the cause, because it may hold SQL, paths or secrets.

@@ -41,6 +41,41 @@ export function json(description: string) {
     .meta({ json: true, description });
 }
 
+/**
+ * Where the first own `__proto__` key lies, if there is one. As data it is harmless, but code that
+ * later copies it by assignment would change a prototype instead, and lose it.
+ */
+export function findProtoKey(value: unknown): (string | number)[] | undefined {
+  const stack: { value: object; path: Path | undefined }[] = [];
+  const visit = (part: unknown, key: string | number, above: Path | undefined) => {
+    if (typeof part === "object" && part !== null) stack.push({ value: part, path: { key, above } });
+  };
+  if (typeof value === "object" && value !== null) stack.push({ value, path: undefined });
+  for (let item = stack.pop(); item !== undefined; item = stack.pop()) {
+    const { value: current, path } = item;
+    if (Array.isArray(current)) {
+      for (let index = 0; index < current.length; index++) visit(current[index], index, path);
+      continue;
+    }
+    for (const key of Object.keys(current)) {
+      if (key === "__proto__") return keysOf({ key, above: path });
+      visit((current as Record<string, unknown>)[key], key, path);
+    }
+  }
+  return undefined;
+}
+
+interface Path {
+  readonly key: string | number;
+  readonly above: Path | undefined;
+}
+
+function keysOf(path: Path): (string | number)[] {
+  const keys: (string | number)[] = [];
+  for (let part: Path | undefined = path; part !== undefined; part = part.above) keys.unshift(part.key);
+  return keys;
+}
+
 /** The length of `value` as JSON text in UTF-8. */
 export function jsonSizeBytes(value: Json): number {
   return Buffer.byteLength(JSON.stringify(value));

@@ -5,13 +5,17 @@ export function message<Shape extends z.ZodRawShape>(id: string, description: st
   return z.strictObject(shape).meta({ id, description });
 }
 
-/** A named set of words. `TaskPriority` has `HIGH` in JSON and `TASK_PRIORITY_HIGH` in proto. */
-export function enumeration<const Values extends readonly [string, ...string[]]>(
+/**
+ * A named set of words, each with what it means; the contracts say it beside the word. `TaskPriority`
+ * has `HIGH` in JSON and `TASK_PRIORITY_HIGH` in proto. A list is for words that speak for themselves.
+ */
+export function enumeration<const Value extends string>(
   id: string,
   description: string,
-  values: Values,
-) {
-  return z.enum(values).meta({ id, description });
+  values: Readonly<Record<Value, string>> | readonly [Value, ...Value[]],
+): z.ZodEnum<{ [Word in Value]: Word }> {
+  if (Array.isArray(values)) return z.enum(values as readonly Value[]).meta({ id, description }) as never;
+  return z.enum(Object.keys(values) as Value[]).meta({ id, description, values }) as never;
 }
 
 // C0 and C1 controls, and halves of surrogate pairs: neither can be stored or shown faithfully.

@@ -2,6 +2,7 @@ import { migrate } from "../../src/platform/postgres/migrate.ts";
 import { createRedis } from "../../src/platform/redis/redis-client.ts";
 import {
   createFailoverLeaseStore,
+  createLeaseCharge,
   createPostgresLeaseStore,
   createRedisLeaseStore,
   type LeaseStore,
@@ -35,12 +36,13 @@ async function openRedis(url: string, stopServer: () => Promise<void> = async ()
 async function openPglite(engine = databaseEngines[0]!) {
   const { database, close }: OpenEngine = await engine.open();
   await migrate(database, leaseMigrations);
-  return { store: createPostgresLeaseStore(database), close };
+  return { database, store: createPostgresLeaseStore(database), close };
 }
 
 async function openFailover(primary: Awaited<ReturnType<typeof openRedis>>) {
   const secondary = await openPglite();
-  const store = createFailoverLeaseStore({ primary: primary.store, secondary: secondary.store });
+  const charge = createLeaseCharge(secondary.database);
+  const store = createFailoverLeaseStore({ primary: primary.store, secondary: secondary.store, charge });
   return {
     store,
     async close() {

@@ -62,10 +62,63 @@ describe.each(leaseEngines)("lease store on $name", ({ open }) => {
     const space = newSpace();
     await store.grant(space, "default", [{ key: "k", fence: 5, ttlMs: NONE_MS }]);
     const [newer] = await store.grant(space, "default", [{ key: "k", fence: 6, ttlMs: LONG_MS }]);
-    expect(await store.grant(space, "default", [{ key: "k", fence: 5, ttlMs: 9 * LONG_MS }])).toEqual([newer]);
+    expect(await store.grant(space, "default", [{ key: "k", fence: 5, ttlMs: 9 * LONG_MS }])).toEqual([undefined]);
+    expect(await store.deadlines(space, "default", ["k"])).toEqual([newer]);
     expect(await store.extend(space, "default", [{ key: "k", fence: 5, ttlMs: LONG_MS }])).toEqual([undefined]);
     const [again] = await store.grant(space, "default", [{ key: "k", fence: 6, ttlMs: 2 * LONG_MS }]);
     expect(again).toBeGreaterThanOrEqual(newer! + LONG_MS);
+  });
+
+  test("what is adopted gets its time once; what is known keeps its own, unless its fence is lower", async () => {
+    const space = newSpace();
+    const [granted] = await store.grant(space, "default", [{ key: "known", fence: 5, ttlMs: LONG_MS }]);
+    await store.grant(space, "default", [
+      { key: "past", fence: 5, ttlMs: NONE_MS },
+      { key: "older", fence: 4, ttlMs: 9 * LONG_MS },
+      { key: "newer", fence: 6, ttlMs: NONE_MS },
+    ]);
+    const leases = ["known", "past", "older", "newer", "unknown"].map((key) => ({ key, fence: 5, ttlMs: 3 * LONG_MS }));
+    const [known, past, older, newer, unknown] = await store.adopt(space, "default", leases);
+    expect(known).toMatchObject({ fence: 5, deadlineMs: granted });
+    expect(past!.remainingMs).toBeLessThanOrEqual(0);
+    expect(newer).toMatchObject({ fence: 6 });
+    expect(newer!.remainingMs).toBeLessThanOrEqual(0);
+    for (const adopted of [older!, unknown!]) {
+      expect(adopted.fence).toBe(5);
+      expect(adopted.remainingMs).toBeGreaterThan(2 * LONG_MS);
+    }
+    const later = leases.map((lease) => ({ ...lease, ttlMs: 9 * LONG_MS }));
+    const again = await store.adopt(space, "default", later);
+    expect(again.map(({ deadlineMs }) => deadlineMs)).toEqual(
+      [known, past, older, newer, unknown].map((lease) => lease!.deadlineMs),
+    );
+    expect(again[4]!.remainingMs).toBeLessThanOrEqual(unknown!.remainingMs);
+  });
+
+  test("only what is past under the exact fence is retired, and then nothing extends it", async () => {
+    const space = newSpace();
+    const ttls = { past: NONE_MS, alive: LONG_MS, newer: NONE_MS };
+    for (const [key, ttlMs] of Object.entries(ttls)) {
+      await store.grant(space, "default", [{ key, fence: key === "newer" ? 6 : 5, ttlMs }]);
+    }
+    const names = [...Object.keys(ttls), "unknown"].map((key) => ({ key, fence: 5 }));
+    expect(await store.retire(space, "default", names)).toEqual([true, false, false, false]);
+    const extended = await store.extend(
+      space,
+      "default",
+      names.map((name) => ({ ...name, ttlMs: LONG_MS })),
+    );
+    expect(extended).toEqual([undefined, expect.any(Number), undefined, undefined]);
+  });
+
+  test("a forgotten space is empty, others are not", async () => {
+    const [space, other] = [newSpace(), newSpace()];
+    await store.grant(space, "default", [{ key: "k", fence: 1, ttlMs: NONE_MS }]);
+    await store.grant(other, "default", [{ key: "k", fence: 1, ttlMs: NONE_MS }]);
+    await store.forget(space);
+    expect(await store.expired(space, 9)).toEqual([]);
+    expect(await store.deadlines(space, "default", ["k"])).toEqual([undefined]);
+    expect(await store.expired(other, 9)).toHaveLength(1);
   });
 
   test("one batch may name a key twice", async () => {
@@ -74,7 +127,7 @@ describe.each(leaseEngines)("lease store on $name", ({ open }) => {
       { key: "k", fence: 2, ttlMs: LONG_MS },
       { key: "k", fence: 1, ttlMs: 9 * LONG_MS },
     ]);
-    expect(deadlines[1]).toBe(deadlines[0]);
+    expect(deadlines).toEqual([expect.any(Number), undefined]);
     expect(await store.extend(space, "default", [{ key: "k", fence: 1, ttlMs: LONG_MS }])).toEqual([undefined]);
   });
 

@@ -8,6 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { createTestDatabase, startPostgres, type TestDatabase } from "../support/postgres.ts";
 import { createTestRedisUrl, startRedis } from "../support/redis.ts";
 import { type RedisCluster, startRedisCluster } from "../support/redis-cluster.ts";
+import { startTcpProxy } from "../support/tcp-proxy.ts";
 
 /** Opens gateways that hear each other. */
 interface Bus {
@@ -155,5 +156,30 @@ test.each(breakable)("messages flow again after $name was killed and came back",
   } finally {
     await Promise.all([here.close(), there.close()]);
     await server.stop();
+  }
+});
+
+test("a gateway whose connection to Redis went dead without a word hears again", async () => {
+  const server = await startRedis();
+  const proxy = await startTcpProxy(server.port);
+  const redis = await createRedis({ url: server.url });
+  const url = `redis://127.0.0.1:${proxy.port}`;
+  const there = await createRedisPubSub({ redis, url, probeEveryMs: 200 });
+  const here = await redisGateway(server.url);
+  try {
+    const heard: string[] = [];
+    await there.subscribe("news", (message) => heard.push(message));
+    await eventually("a message arrives", () => {
+      here.publish("news", "before");
+      return heard.includes("before");
+    });
+    proxy.freeze();
+    await eventually("a message arrives again", () => {
+      here.publish("news", "after");
+      return heard.includes("after");
+    });
+  } finally {
+    await Promise.all([here.close(), there.close()]);
+    await Promise.all([redis.close(), proxy.stop(), server.stop()]);
   }
 });

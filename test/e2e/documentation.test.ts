@@ -59,7 +59,7 @@ test("the README's tour works when it is pasted", async () => {
   expect(code, output).toBe(0);
 });
 
-test.each(["docs/tasks.md", "docs/leases.md", "docs/tenancy.md"])(
+test.each(["docs/tasks.md", "docs/leases.md", "docs/tenancy.md", "docs/features.md"])(
   "the commands of %s work when they are pasted",
   async (page) => {
     const { code, output } = await paste(commandsOf(page));

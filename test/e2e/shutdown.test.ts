@@ -129,7 +129,7 @@ describe.each(SETUPS)("stopping and starting on $name", ({ start }) => {
     const seen = await first.messages(20);
     a.signal("SIGKILL");
     await first.ended();
-    const all = first.records.flatMap(({ result }) => (result ? [result] : []));
+    const all = first.records.flatMap(({ result }) => (result?.event ? [result] : []));
     if (a !== b) await enqueue(20);
     await a.restart();
     await enqueue(20);

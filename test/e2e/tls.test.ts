@@ -1,14 +1,13 @@
-import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import type { SecureContextOptions } from "node:tls";
-import { promisify } from "node:util";
 import { credentials } from "@grpc/grpc-js";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createCertificate } from "../support/certificates.ts";
 import { type GatewayProcess, showGatewaysOnFailure, startGateway } from "../support/gateway-process.ts";
 import { grpcClient } from "./client.ts";
 
@@ -18,10 +17,10 @@ let folder = "";
 let gateway: GatewayProcess | undefined;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "tarl-tls-"));
-  await createCertificate("ca");
-  await createCertificate("gateway", "ca");
-  await createCertificate("client", "ca");
-  await createCertificate("stranger");
+  await createCertificate(folder, "ca");
+  await createCertificate(folder, "gateway", "ca");
+  await createCertificate(folder, "client", "ca");
+  await createCertificate(folder, "stranger");
 });
 afterEach(async () => {
   await gateway?.remove();
@@ -31,20 +30,6 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const file = (name: string) => join(folder, name);
 const read = (name: string) => readFileSync(file(name));
-
-/** Makes `<name>.key` and `<name>.crt`, signed by the issuer or by itself. */
-async function createCertificate(name: string, issuer?: string): Promise<void> {
-  const openssl = (...parameters: string[]) => promisify(execFile)("openssl", parameters, { cwd: folder });
-  const extensions = issuer ? "subjectAltName=DNS:localhost,IP:127.0.0.1" : "basicConstraints=critical,CA:TRUE";
-  writeFileSync(file(`${name}.ext`), extensions);
-  const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", `${name}.key`];
-  await openssl("req", "-new", "-subj", `/CN=${name}`, ...key, "-out", `${name}.csr`);
-  const signer = issuer
-    ? ["-CA", `${issuer}.crt`, "-CAkey", `${issuer}.key`, "-CAcreateserial"]
-    : ["-signkey", `${name}.key`];
-  const out = ["-days", "1", "-extfile", `${name}.ext`, "-out", `${name}.crt`];
-  await openssl("x509", "-req", "-in", `${name}.csr`, ...signer, ...out);
-}
 
 interface HttpsAnswer {
   readonly status: number | undefined;

@@ -89,7 +89,9 @@ function canonicalPart(model: ContractModel, type: TypeModel, value: unknown): u
     case "union":
       return canonicalMessage(model, type.id, value);
     case "list":
-      return (value as unknown[]).map((item) => canonicalPart(model, type.item, item));
+      return (value as unknown[]).map((item) =>
+        item === null ? zeroOf(model, type.item) : canonicalPart(model, type.item, item),
+      );
     case "map":
       return Object.fromEntries(
         Object.entries(value as object).map(([key, item]) => [key, canonicalPart(model, type.value, item)]),
@@ -97,4 +99,23 @@ function canonicalPart(model: ContractModel, type: TypeModel, value: unknown): u
     default:
       return value;
   }
+}
+
+const ZEROS = {
+  string: "",
+  int32: 0,
+  int64: 0,
+  double: 0,
+  bool: false,
+  timestamp: "1970-01-01T00:00:00.000Z",
+  json: null,
+  base64: "",
+} as const;
+
+/** What gRPC, which has no null in lists, has in its place. */
+function zeroOf(model: ContractModel, type: TypeModel): unknown {
+  if (type.kind === "scalar") return ZEROS[type.scalar];
+  if (type.kind !== "message") throw new Error(`A list of ${type.kind} has no null.`);
+  const lists = model.messages.get(type.id)!.fields.filter((field) => field.type.kind === "list");
+  return Object.fromEntries(lists.map(({ name }) => [name, []]));
 }

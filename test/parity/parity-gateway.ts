@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { loadConfig } from "../../src/config/config.ts";
 import type { Logger } from "../../src/core/logger.ts";
 import { createGateway } from "../../src/gateway.ts";
+import { operations } from "../../src/operations.ts";
 import { type Clients, createClients } from "../support/clients.ts";
 import type { CallOptions, Input, Outcome, ProtocolName } from "../support/clients-model.ts";
 
@@ -102,7 +103,11 @@ function createActor(clients: Clients, admin: string, protocol: ProtocolName, na
 }
 
 /** Operations outside of any namespace take none. */
-const GLOBAL = new Set(["system.whoAmI", "system.getInfo", "namespaces.create", "namespaces.list", "permissions.list"]);
+const GLOBAL = new Set(
+  operations
+    .filter((operation) => !("namespace" in operation.input.shape) && operation.kind !== "bidi")
+    .map(({ name }) => name),
+);
 
 export function withNamespace(operation: string, namespace: string, input: Input): Input {
   return GLOBAL.has(operation) ? input : { namespace, ...input };

@@ -1,13 +1,7 @@
 import type { Input } from "../support/clients-model.ts";
+import { FEATURE_ROWS } from "./feature-rows.ts";
 import type { Actor } from "./parity-gateway.ts";
-
-/** What the table says of one operation. */
-export interface Row {
-  /** Arranges what the call needs, over the actor's own protocol, and answers an input that succeeds once. */
-  good(actor: Actor): Promise<Input> | Input;
-  /** Put into the good input, they make another body; for mutations. */
-  readonly other?: Input;
-}
+import type { Row } from "./row.ts";
 
 export const QUEUE = "embeddings";
 const UNKNOWN_ID = "01900000-0000-7000-8000-000000000000";
@@ -135,6 +129,29 @@ export const ROWS: Readonly<Record<string, Row>> = {
     good: async (actor) => {
       const principalId = `jwt:https://issuer.example#${actor.fresh("user")}`;
       const { roleBinding } = await actor.must("roles.bind", { role: "viewer", principalId });
+      return { bindingId: roleBinding.bindingId };
+    },
+    other: { bindingId: UNKNOWN_ID },
+  },
+
+  "gatewayRoles.bind": {
+    good: (actor) => ({
+      role: "viewer",
+      principalId: `jwt-group:https://issuer.example#ml ops of ${actor.namespace} ${actor.fresh("group")}`,
+    }),
+    other: { role: "worker" },
+  },
+  "gatewayRoles.listBindings": {
+    good: async (actor) => {
+      const principalId = `jwt:https://issuer.example#${actor.namespace}`;
+      await actor.call("gatewayRoles.bind", { role: "viewer", principalId });
+      return { principalId };
+    },
+  },
+  "gatewayRoles.unbind": {
+    good: async (actor) => {
+      const principalId = `jwt:https://issuer.example#${actor.namespace}-${actor.fresh("user")}`;
+      const { roleBinding } = await actor.must("gatewayRoles.bind", { role: "viewer", principalId });
       return { bindingId: roleBinding.bindingId };
     },
     other: { bindingId: UNKNOWN_ID },
@@ -278,4 +295,6 @@ export const ROWS: Readonly<Record<string, Row>> = {
   "workers.list": { good: async (actor) => ((await worker(actor)) ? { pageSize: 1 } : {}) },
   "workers.drain": { good: worker, other: { workerId: "another" } },
   "workers.deregister": { good: worker, other: { workerId: "another" } },
+
+  ...FEATURE_ROWS,
 };

@@ -1,3 +1,4 @@
+import { expect } from "vitest";
 import type { CallOptions, Input, Outcome } from "../support/clients-model.ts";
 import { canonicalOutcome } from "./normalise.ts";
 import type { Actor } from "./parity-gateway.ts";
@@ -181,6 +182,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await book.note("namespaces.usage");
     },
   },
+  "requests without a limit": {
+    expected: ["OK", "OK", "OK"],
+    async run(book) {
+      const used = async () => outputOf(await book.note("namespaces.usage")).usage.requestsPerMinute.used;
+      const before = await used();
+      await book.note("tasks.list");
+      expect((await used()) - before).toBe(2);
+    },
+  },
   "no storage at all": {
     settings: { quotas: { maxStorageMb: 0 } },
     expected: ["QUOTA_EXCEEDED"],
@@ -203,6 +213,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const lists = ["namespaces.list", "keys.list", "roles.listBindings", "leases.list", "tasks.list", "queues.list"];
       for (const operation of lists) await book.note(operation, { pageToken: "bm9uc2Vuc2U" });
       await book.note("workers.list", { pageToken: "§" });
+    },
+  },
+  "tokens of other lists": {
+    expected: ["OK", "INVALID_ARGUMENT", "OK", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "INVALID_ARGUMENT", "OK"],
+    async run(book) {
+      const elsewhere = `${book.namespace}-other`;
+      await book.must("namespaces.create", { name: elsewhere });
+      for (const namespace of [book.namespace, elsewhere]) {
+        for (const queue of ["a", "b"]) await book.must("tasks.enqueue", enqueue(queue, { namespace }));
+        for (const workerId of ["a", "b"]) await book.must("workers.register", { workerId, namespace });
+      }
+      const page = { pageSize: 1 };
+      const ofQueues = outputOf(await book.note("queues.list", page)).nextPageToken;
+      await book.note("queues.list", { ...page, namespace: elsewhere, pageToken: ofQueues });
+      const pageToken = outputOf(await book.note("tasks.list", page)).nextPageToken;
+      await book.note("tasks.list", { ...page, queue: "a", pageToken });
+      await book.note("workers.list", { ...page, pageToken: ofQueues });
+      await book.note("deadLetters.list", { ...page, pageToken });
+      await book.note("tasks.list", { pageSize: 2, pageToken });
     },
   },
   pages: {
@@ -244,6 +273,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       "OK",
       "API_KEY_REVOKED",
       "PERMISSION_ESCALATION",
+      "PERMISSION_ESCALATION",
+      "PERMISSION_DENIED",
+      "INVALID_ARGUMENT",
     ],
     async run(book) {
       await book.note("namespaces.update", { displayName: "x", revision: 999 });
@@ -257,7 +289,29 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await book.note("keys.revoke", { keyId });
       await book.note("keys.rotate", { keyId });
       const { secret } = outputOf(made);
-      await book.note("keys.create", { roles: ["admin"] }, { authorization: `Bearer ${secret}` });
+      const asBound = { authorization: `Bearer ${secret}` };
+      await book.note("keys.create", { roles: ["admin"] }, asBound);
+      const strong = { principalId: "jwt:https://issuer.example#strong", role: "operator" };
+      const { bindingId } = (await book.must("roles.bind", strong)).roleBinding;
+      await book.note("roles.unbind", { bindingId }, asBound);
+      await book.note("gatewayRoles.bind", strong, asBound);
+      await book.note("gatewayRoles.bind", { ...strong, role: "bound" });
+    },
+  },
+  "a role in the whole gateway": {
+    expected: ["OK", "OK", "OK", "OK", "OK", "NAMESPACE_NOT_FOUND"],
+    async run(book) {
+      const elsewhere = `${book.namespace}-other`;
+      await book.must("namespaces.create", { name: elsewhere, isolation: "STRICT" });
+      const { apiKey, secret } = await book.must("keys.create", { roles: ["viewer"] });
+      const principalId = `key:${apiKey.keyId}`;
+      const asKey = { authorization: `Bearer ${secret}` };
+      const bound = await book.note("gatewayRoles.bind", { principalId, role: "operator" });
+      await book.note("tasks.enqueue", enqueue("a", { namespace: elsewhere }), asKey);
+      await book.note("system.whoAmI", {}, asKey);
+      await book.note("gatewayRoles.listBindings", { principalId }, asKey);
+      await book.note("gatewayRoles.unbind", { bindingId: outputOf(bound).roleBinding.bindingId });
+      await book.note("tasks.list", { namespace: elsewhere }, asKey);
     },
   },
   "a worker's life": {

@@ -24,21 +24,10 @@ function open(way: Way, input: Input, options: CallOptions = { authorization: ga
   return client.streams[way]!("tasks.watch", { namespace: "watched", ...input }, options);
 }
 
-/** A stream begins at some moment after it was asked for, so tasks come until it tells of one. */
+/** A stream without a cursor says first where it begins. */
 async function firstCursor(): Promise<string> {
-  const stream = open("grpc", {});
-  const first = stream.next();
-  let isHeard = false;
-  const heard = first.then(() => {
-    isHeard = true;
-  });
-  while (!isHeard) {
-    await actor.must("tasks.enqueue", { queue: "warm-up", kind: "warm-up" });
-    await Promise.race([heard, new Promise((resolve) => setImmediate(resolve))]);
-  }
-  const item = await first;
-  stream.close();
-  if (item.kind !== "message") throw new Error(`The first watch said ${JSON.stringify(item)}.`);
+  const [item] = await take(open("grpc", {}), 1);
+  if (item?.kind !== "message") throw new Error(`The first watch said ${JSON.stringify(item)}.`);
   return item.output.cursor as string;
 }
 
@@ -48,6 +37,16 @@ async function take(stream: StreamReader, count: number): Promise<StreamItem[]> 
   stream.close();
   return items;
 }
+
+test.each(WAYS)("%s says where a watch without a cursor begins, before anything has happened", async (way) => {
+  const [first] = await take(open(way, { queue: "empty" }), 1);
+  expect(first).toMatchObject({ kind: "message", output: { cursor: expect.any(String) } });
+  expect((first as { output: Input }).output.event ?? undefined).toBeUndefined();
+  const { task } = await actor.must("tasks.enqueue", { queue: `begun-${way}`, kind: "k" });
+  const { cursor } = (first as { output: Input }).output;
+  const [next] = await take(open(way, { queue: `begun-${way}`, cursor }), 1);
+  expect(next).toMatchObject({ output: { event: { taskId: task.taskId } } });
+});
 
 test("every way tells of the same events with the same cursors, and resumes after any of them", async () => {
   const queue = "told";

@@ -18,7 +18,10 @@ interface Services {
   readonly nothing: never;
 }
 
-const Priority = enumeration("JobPriority", "How urgent a job is.", ["LOW", "HIGH"]);
+const Priority = enumeration("JobPriority", "How urgent a job is.", {
+  LOW: "It can wait.",
+  HIGH: "It cannot.",
+});
 const Retry = message("JobRetry", "How a job is retried.", {
   maxAttempts: z.int32().min(1).max(100).default(3).describe("How often it is tried."),
   backoffMs: durationMs(0, 1000, "The pause between two attempts.").optional(),
@@ -223,3 +226,10 @@ export const fixtureEdges: readonly AnyEdge[] = [
     load: async () => [],
   },
 ];
+
+export const fixtureServices = {
+  JobService: "Jobs, and what becomes of them.",
+  WorkerService: "Who does the jobs.",
+  NoteService: "Notes.",
+  OtherService: "What else there is.",
+};

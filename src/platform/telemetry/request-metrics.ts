@@ -11,6 +11,8 @@ export interface RequestSeries {
 /** Counts and times requests. There are as many series as operations and protocols, whatever clients send. */
 export interface RequestMetrics {
   seriesOf(operation: AnyOperation, protocol: Protocol): RequestSeries;
+  /** Counts a request that was refused before it reached any operation, under the operation "none". */
+  refused(protocol: Protocol, code: ErrorCode): void;
   /** In the Prometheus text format. */
   text(): string;
 }
@@ -35,6 +37,7 @@ interface Totals extends RequestSeries {
  */
 export function createRequestMetrics(): RequestMetrics {
   const byOperation = new Map<AnyOperation, Partial<Record<Protocol, Totals>>>();
+  const refusals = new Map<string, number>();
   return {
     seriesOf(operation, protocol) {
       let byProtocol = byOperation.get(operation);
@@ -49,7 +52,15 @@ export function createRequestMetrics(): RequestMetrics {
       }
       return totals;
     },
-    text: () => render([...byOperation.values()].flatMap((byProtocol) => Object.values(byProtocol))),
+    refused(protocol, code) {
+      const labels = `operation="none",protocol="${protocol}",code="${code}"`;
+      refusals.set(labels, (refusals.get(labels) ?? 0) + 1);
+    },
+    text: () =>
+      render(
+        [...byOperation.values()].flatMap((byProtocol) => Object.values(byProtocol)),
+        refusals,
+      ),
   };
 }
 
@@ -76,11 +87,12 @@ function createTotals(operation: AnyOperation, protocol: Protocol): Totals {
   };
 }
 
-function render(series: readonly Totals[]): string {
+function render(series: readonly Totals[], refusals: ReadonlyMap<string, number>): string {
   return [
     ...family("tarl_requests_total", "counter", "Requests answered, by their code.", series, (one) =>
       [...one.codes].map(([code, count]) => `tarl_requests_total{${one.labels},code="${code}"} ${count}`),
     ),
+    ...[...refusals].map(([labels, count]) => `tarl_requests_total{${labels}} ${count}`),
     ...family("tarl_requests_active", "gauge", "Requests and streams under way.", series, (one) => [
       `tarl_requests_active{${one.labels}} ${one.active}`,
     ]),

@@ -1,166 +1,152 @@
-import CircuitBreaker from "opossum";
 import { AppError } from "../../core/errors.ts";
-import type { KnownLease, LeaseName, MergeableLeaseStore } from "./lease-store.ts";
+import { CHARGE_MAX_AGE_MS, createChargeReader } from "./charge-reader.ts";
+import type { Charge, LeaseCharge } from "./lease-charge.ts";
+import { type LeaseStore, NAMED_LEASES } from "./lease-store.ts";
 
 export interface FailoverLeaseStoreOptions {
   /** Redis. */
-  readonly primary: MergeableLeaseStore;
+  readonly primary: LeaseStore;
   /** Postgres. */
-  readonly secondary: MergeableLeaseStore;
-  /** After this long with an open circuit, one call tries the primary again. */
+  readonly secondary: LeaseStore;
+  /** Says which of the two is in charge, for all gateways. */
+  readonly charge: LeaseCharge;
+  /** While the primary is not in charge, it is tried this often. */
   readonly retryPrimaryAfterMs?: number;
-  /** Hears when the primary is left (true) and when it is back (false). */
+  /** Hears when the primary is left (true) and when it is back (false), by whichever gateway. */
   readonly onFailover?: (failedOver: boolean) => void;
 }
 
-export interface FailoverLeaseStore extends MergeableLeaseStore {
-  /** Ends the circuit breaker's timers. */
+export interface FailoverLeaseStore extends LeaseStore {
+  /** Ends the attempts to come back to the primary. */
   close(): void;
 }
 
 const RETRY_PRIMARY_AFTER_MS = 1_000;
-const CALLS_BEFORE_JUDGING = 3;
-const FAILED_PERCENTAGE = 50;
-/** How long after the secondary was last found in use its copies are still released with the primary's. */
-const SECONDARY_IN_USE_MS = 15 * 60_000;
+/** How often one call may find that the charge has changed meanwhile. */
+const MAX_CHANGES = 5;
+/** A gateway may extend leases in the store that was left for as long as it believes the old charge and a command then takes. */
+const ADOPTION_MARGIN_MS = CHARGE_MAX_AGE_MS + 1_000;
+/** Leases of this many epochs before the present one are cleared away whenever the primary takes over. */
+const EPOCHS_CLEARED = 10;
+/** Spread over the slots of a cluster, so that most nodes are tried. */
+const PROBED_PARTITIONS = Array.from({ length: 16 }, (_, index) => `probe-${index}`);
 
 /**
  * Keeps leases in `primary`, and in `secondary` while the primary does not answer.
  *
- * Nothing is copied between the two when one takes over; the callers' fences bring them together:
- * - `grant` and `extend` go to the store that answers. A lease the other one granted is unknown
- *   there, so `extend` answers undefined, and the caller, whose fence Postgres still confirms,
- *   grants it again. A lease so moves over with its first heartbeat.
- * - What stays behind in the other store runs out there. So `expired` asks both, and leaves out (and
- *   forgets) a lease that the other store knows to live on, or to have been followed by a newer one.
- * - `deadlines` and `inspect` answer what the store with the higher fence says, and `release` forgets in both.
+ * One of the two is in charge, for all gateways at once: a row in Postgres says which, and under
+ * which epoch. A gateway that finds the primary away puts the secondary in charge; when no gateway
+ * has found it away for a while, it comes back. Nothing is copied: every epoch has spaces of its
+ * own, which start out empty, so what a store kept through an outage is never believed. A lease
+ * that is unknown then is not dead: a heartbeat finds its row and grants it again, and `adopt`
+ * gives the others their whole time anew.
  */
 export function createFailoverLeaseStore(options: FailoverLeaseStoreOptions): FailoverLeaseStore {
-  const { secondary } = options;
-  const breaker = createBreaker(options);
-  let secondaryUsedAtMs = Number.NEGATIVE_INFINITY;
-  const secondaryInUse = () => performance.now() - secondaryUsedAtMs < SECONDARY_IN_USE_MS;
+  const { primary, secondary, charge } = options;
+  const retryMs = options.retryPrimaryAfterMs ?? RETRY_PRIMARY_AFTER_MS;
+  const reader = createChargeReader(charge, ({ isPrimary }) => options.onFailover?.(!isPrimary));
+  const spaces = new Set<string>();
+  let triedAtMs = Number.NEGATIVE_INFINITY;
+  let trying: Promise<void> | undefined;
+  let closed = false;
 
-  /** Asks the primary; undefined means that it is away. */
-  const ask = async <T>(work: (store: MergeableLeaseStore) => Promise<T>): Promise<{ value: T } | undefined> => {
+  const comeBack = async ({ epoch }: Charge) => {
     try {
-      return { value: (await breaker.fire(work)) as T };
+      await tryWriting(primary);
+    } catch {
+      await charge.notePrimaryAway();
+      return;
+    }
+    if (!(await charge.returnToPrimary(epoch))) return;
+    await clearAway([primary, secondary], spaces, await reader.fresh());
+  };
+  const tryPrimary = (current: Charge) => {
+    if (closed || trying || performance.now() - triedAtMs < retryMs) return;
+    triedAtMs = performance.now();
+    // A failure leaves the secondary in charge; the next call tries again.
+    trying = comeBack(current)
+      .catch(() => {})
+      .finally(() => {
+        trying = undefined;
+      });
+  };
+
+  /** Undefined means that the primary did not answer. */
+  const askPrimary = async <T>(work: Work<T>, inEpoch: InEpoch): Promise<{ value: T } | undefined> => {
+    try {
+      return { value: await work(primary, inEpoch) };
     } catch (error) {
-      if (!isAway(error)) throw error;
-      secondaryUsedAtMs = performance.now();
-      return undefined;
+      if (error instanceof AppError && error.code === "UNAVAILABLE") return undefined;
+      throw error;
     }
   };
-  const askEither = async <T>(work: (store: MergeableLeaseStore) => Promise<T>): Promise<T> => {
-    const answer = await ask(work);
-    return answer ? answer.value : work(secondary);
-  };
 
-  /** Of the leases that ran out in `store`, those that `other` does not know better. */
-  const reallyExpired = async (
-    space: string,
-    found: readonly Expired[],
-    store: MergeableLeaseStore,
-    other: MergeableLeaseStore,
-  ): Promise<Expired[]> => {
-    if (found.length === 0) return [];
-    const nowMs = await other.now();
-    const kept: Expired[] = [];
-    for (const [partition, leases] of Map.groupBy(found, (lease) => lease.partition)) {
-      const known = await other.inspect(
-        space,
-        partition,
-        leases.map(({ key }) => key),
-      );
-      const isOutdated = (lease: Expired, index: number) => knowsBetter(known[index], lease, nowMs);
-      kept.push(...leases.filter((lease, index) => !isOutdated(lease, index)));
-      await store.release(space, partition, leases.filter(isOutdated));
+  /** Lets the store in charge work. What decides that a lease is dead names `decides`: it counts only if that store was in charge to its end. */
+  const run = async <T>(work: Work<T>, { decides = false, orLast = false } = {}): Promise<T> => {
+    for (let changes = 0; changes < MAX_CHANGES; changes += 1) {
+      const current = await reader.current(orLast);
+      const inEpoch = (space: string) => {
+        spaces.add(space);
+        return spaceOf(space, current, current.epoch);
+      };
+      if (!current.isPrimary) tryPrimary(current);
+      const answer = current.isPrimary ? await askPrimary(work, inEpoch) : { value: await work(secondary, inEpoch) };
+      if (answer === undefined) await charge.leavePrimary(current.epoch);
+      const isOver = (answer === undefined || decides) && (await reader.fresh()).epoch !== current.epoch;
+      if (answer && !isOver) return answer.value;
     }
-    return kept;
-  };
-
-  const inspect = async (space: string, partition: string, keys: readonly string[]) => {
-    const answer = await ask((store) => Promise.all([store.inspect(space, partition, keys), store.now()]));
-    if (answer === undefined) return secondary.inspect(space, partition, keys);
-    const [known, nowMs] = answer.value;
-    // What lives in the primary needs no second opinion, so an ordinary call costs Postgres nothing.
-    const doubtful = keys.filter((_, index) => (known[index]?.deadlineMs ?? 0) <= nowMs);
-    const others = await secondary.inspect(space, partition, doubtful);
-    const otherOf = new Map(doubtful.map((key, index) => [key, others[index]]));
-    return keys.map((key, index) => better(known[index], otherOf.get(key)));
+    throw new AppError("UNAVAILABLE", "LEASES_UNAVAILABLE", "Leases change hands at the moment. Try again shortly.", {
+      retryAfterMs: CHARGE_MAX_AGE_MS,
+    });
   };
 
   return {
-    grant: (space, partition, leases) => askEither((store) => store.grant(space, partition, leases)),
-    extend: (space, partition, leases) => askEither((store) => store.extend(space, partition, leases)),
-    async release(space, partition, leases) {
-      const answer = await ask((store) => store.release(space, partition, leases));
-      if (answer === undefined || secondaryInUse()) await secondary.release(space, partition, leases);
+    grant: (space, partition, leases) => run((store, inEpoch) => store.grant(inEpoch(space), partition, leases)),
+    extend: (space, partition, leases) =>
+      // Where a row checks every fence in the end, heartbeats go on while Postgres is away. A named lease has nothing
+      // else that keeps two from holding it.
+      run((store, inEpoch) => store.extend(inEpoch(space), partition, leases), { orLast: space !== NAMED_LEASES }),
+    adopt: (space, partition, leases) =>
+      run((store, inEpoch) => store.adopt(inEpoch(space), partition, leases.map(withMargin)), { decides: true }),
+    retire: (space, partition, leases) =>
+      run((store, inEpoch) => store.retire(inEpoch(space), partition, leases), { decides: true }),
+    release: (space, partition, leases) => run((store, inEpoch) => store.release(inEpoch(space), partition, leases)),
+    inspect: (space, partition, keys) => run((store, inEpoch) => store.inspect(inEpoch(space), partition, keys)),
+    deadlines: (space, partition, keys) => run((store, inEpoch) => store.deadlines(inEpoch(space), partition, keys)),
+    expired: (space, limit) => run((store, inEpoch) => store.expired(inEpoch(space), limit), { decides: true }),
+    now: () => run((store) => store.now()),
+    forget: (space) => run((store, inEpoch) => store.forget(inEpoch(space))),
+    close() {
+      closed = true;
     },
-    inspect,
-    async deadlines(space, partition, keys) {
-      return (await inspect(space, partition, keys)).map((known) => known?.deadlineMs);
-    },
-    async expired(space, limit) {
-      const [answer, left] = await Promise.all([
-        ask((store) => store.expired(space, limit)),
-        secondary.expired(space, limit),
-      ]);
-      if (left.length > 0) secondaryUsedAtMs = performance.now();
-      if (answer === undefined) return left;
-      const merged = await ask(async (store) => [
-        ...(await reallyExpired(space, answer.value, store, secondary)),
-        ...(await reallyExpired(space, left, secondary, store)),
-      ]);
-      return newestOfEach(merged?.value ?? left).slice(0, limit);
-    },
-    now: () => askEither((store) => store.now()),
-    close: () => breaker.shutdown(),
   };
 }
 
-type Expired = LeaseName & { readonly partition: string };
-type Work = (store: MergeableLeaseStore) => Promise<unknown>;
+type InEpoch = (space: string) => string;
+type Work<T> = (store: LeaseStore, inEpoch: InEpoch) => Promise<T>;
 
-function createBreaker(options: FailoverLeaseStoreOptions): CircuitBreaker<[Work], unknown> {
-  const breaker = new CircuitBreaker((work: Work) => work(options.primary), {
-    // The primary bounds its own calls.
-    timeout: false,
-    resetTimeout: options.retryPrimaryAfterMs ?? RETRY_PRIMARY_AFTER_MS,
-    volumeThreshold: CALLS_BEFORE_JUDGING,
-    errorThresholdPercentage: FAILED_PERCENTAGE,
-    errorFilter: (error) => !isAway(error),
-  });
-  breaker.on("open", () => options.onFailover?.(true));
-  breaker.on("close", () => options.onFailover?.(false));
-  return breaker;
+function spaceOf(space: string, { installation }: Charge, epoch: number): string {
+  return `${space}@${installation}.${epoch}`;
 }
 
-/** Whether the primary did not answer, or was not asked because it did not answer lately. */
-function isAway(error: unknown): boolean {
-  if (error instanceof AppError) return error.code === "UNAVAILABLE";
-  return error instanceof Error && "code" in error && (error.code === "EOPENBREAKER" || error.code === "ESHUTDOWN");
+function withMargin<Lease extends { readonly ttlMs: number }>(lease: Lease): Lease {
+  return { ...lease, ttlMs: lease.ttlMs + ADOPTION_MARGIN_MS };
 }
 
-/** Whether a lease that ran out in one store lives on in the other, or was followed by a newer one there. */
-function knowsBetter(known: KnownLease | undefined, lease: LeaseName, nowMs: number): boolean {
-  if (known === undefined) return false;
-  return known.fence > lease.fence || (known.fence === lease.fence && known.deadlineMs > nowMs);
-}
-
-function better(left: KnownLease | undefined, right: KnownLease | undefined): KnownLease | undefined {
-  if (left === undefined || right === undefined) return left ?? right;
-  if (left.fence !== right.fence) return left.fence > right.fence ? left : right;
-  return left.deadlineMs > right.deadlineMs ? left : right;
-}
-
-/** A lease may have run out in both stores. */
-function newestOfEach(leases: readonly Expired[]): Expired[] {
-  const byKey = new Map<string, Expired>();
-  for (const lease of leases) {
-    const id = JSON.stringify([lease.partition, lease.key]);
-    const other = byKey.get(id);
-    if (other === undefined || other.fence < lease.fence) byKey.set(id, lease);
+/** Writes, because a Redis that only reads, or is full, does not do. */
+async function tryWriting(store: LeaseStore): Promise<void> {
+  const lease = { key: "probe", fence: 1 };
+  for (const verb of ["grant", "release"] as const) {
+    await Promise.all(PROBED_PARTITIONS.map((partition) => store[verb]("probe", partition, [{ ...lease, ttlMs: 0 }])));
   }
-  return [...byKey.values()];
+}
+
+/** Clears away what was kept in epochs that are over. What a gateway that has not heard of it writes there still goes at the next change. */
+async function clearAway(stores: readonly LeaseStore[], spaces: Iterable<string>, current: Charge): Promise<void> {
+  const first = Math.max(1, current.epoch - EPOCHS_CLEARED);
+  for (const store of stores) {
+    for (const space of spaces) {
+      for (let epoch = first; epoch < current.epoch; epoch += 1) await store.forget(spaceOf(space, current, epoch));
+    }
+  }
 }

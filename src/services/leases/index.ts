@@ -1,7 +1,8 @@
 export { createFailoverLeaseStore, type FailoverLeaseStore } from "./failover-lease-store.ts";
+export { createLeaseCharge, type LeaseCharge } from "./lease-charge.ts";
 export { createLeaseResourceStore } from "./lease-resource-store.ts";
 export { createLeaseService, type LeaseService } from "./lease-service.ts";
-export type { KnownLease, LeaseGrant, LeaseName, LeaseStore, MergeableLeaseStore } from "./lease-store.ts";
+export type { KnownLease, LeaseGrant, LeaseName, LeaseStore, RemainingLease } from "./lease-store.ts";
 export { createLeaseSweeper } from "./lease-sweeper.ts";
 export { leaseMigrations } from "./migrations.ts";
 export { leaseOperations } from "./operations.ts";

@@ -29,6 +29,8 @@ export const leaseMigrations = [
         held boolean NOT NULL,
         holder text NOT NULL,
         ttl_ms bigint NOT NULL,
+        longest_ttl_ms bigint NOT NULL,
+        revision bigint NOT NULL DEFAULT 1,
         metadata jsonb NOT NULL,
         acquired_at timestamptz(3) NOT NULL,
         released_at timestamptz(3),
@@ -38,6 +40,18 @@ export const leaseMigrations = [
 
       -- One sequence for all names: a name whose row was cleared away still never sees a fence again.
       CREATE SEQUENCE lease_fences;
+
+      -- Which half keeps the deadlines now, for all gateways; used where there is a Redis.
+      CREATE TABLE lease_charge (
+        only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+        installation text NOT NULL DEFAULT substr(gen_random_uuid()::text, 1, 8),
+        epoch bigint NOT NULL DEFAULT 1,
+        is_primary boolean NOT NULL DEFAULT true,
+        changed_at timestamptz NOT NULL DEFAULT now(),
+        away_at timestamptz NOT NULL DEFAULT now(),
+        quiet_ms bigint NOT NULL DEFAULT 0
+      );
+      INSERT INTO lease_charge DEFAULT VALUES;
     `,
   },
 ];

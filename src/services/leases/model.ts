@@ -23,10 +23,10 @@ const metadataField = z
     `At most ${MAX_METADATA_ENTRIES} entries for people and programs to read; values are up to 255 characters.`,
   );
 
-export const LeaseState = enumeration("LeaseState", "Whether somebody holds it: HELD until expiresAt, or FREE.", [
-  "HELD",
-  "FREE",
-]);
+export const LeaseState = enumeration("LeaseState", "Whether somebody holds it.", {
+  HELD: "Somebody does, until expiresAt.",
+  FREE: "Nobody does.",
+});
 
 export const Lease = message("Lease", "The right to something that only one may have at a time.", {
   namespace: z.string().describe("The namespace it belongs to."),

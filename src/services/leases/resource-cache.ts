@@ -3,8 +3,8 @@ import type { LeaseResource } from "./lease-resource-store.ts";
 const MAX_CACHED_RESOURCES = 10_000;
 
 /**
- * Remembers rows under their fences, so that heartbeats leave Postgres alone. What a row says of
- * one fence never changes but for `held`, which the lease store's answer stands for.
+ * Remembers rows under their fences, so that heartbeats leave Postgres alone. What a row says of one
+ * fence does not change but for `held`, for which the lease store's answer stands, and its revision.
  */
 export function createResourceCache() {
   const byName = new Map<string, LeaseResource>();

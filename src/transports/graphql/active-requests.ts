@@ -1,4 +1,4 @@
-import { AppError } from "../../core/errors.ts";
+import { gatewayDraining } from "../gateway-draining.ts";
 import { abortContext, type GraphqlContext } from "./context.ts";
 
 /** The requests under way, so that a drain can end the streams and wait for the rest. */
@@ -10,15 +10,6 @@ export interface ActiveRequests {
   markStream(context: GraphqlContext): void;
   /** Ends streams now and everything else at the deadline; resolves when nothing is left. */
   drain(deadlineMs: number): Promise<void>;
-}
-
-function draining(): AppError {
-  return new AppError(
-    "UNAVAILABLE",
-    "GATEWAY_DRAINING",
-    "The gateway is stopping. Send the request again, or subscribe again from your last cursor: another gateway answers.",
-    { retryAfterMs: 1_000 },
-  );
 }
 
 export function createActiveRequests(): ActiveRequests {
@@ -38,15 +29,15 @@ export function createActiveRequests(): ActiveRequests {
     },
     markStream(context) {
       streams.add(context);
-      if (isDraining) abortContext(context, draining());
+      if (isDraining) abortContext(context, gatewayDraining());
     },
     async drain(deadlineMs) {
       isDraining = true;
-      for (const context of contexts) if (streams.has(context)) abortContext(context, draining());
+      for (const context of contexts) if (streams.has(context)) abortContext(context, gatewayDraining());
       if (contexts.size === 0) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(() => {
-          for (const context of contexts) abortContext(context, draining());
+          for (const context of contexts) abortContext(context, gatewayDraining());
           resolve();
         }, deadlineMs);
         onEmpty = () => {

@@ -72,3 +72,19 @@ export function abortContext(context: GraphqlContext, reason?: AppError): void {
   for (const call of context.calls.values()) call.abort(reason);
   context.abortReason ??= context.lastCall?.abortReason ?? reason;
 }
+
+/** The answer has been handed to the client, or never will be. */
+export function endContext(context: GraphqlContext, isDelivered: boolean): void {
+  for (const call of context.calls.values()) {
+    if (isDelivered) call.delivered();
+    else call.undelivered();
+  }
+}
+
+/** Fields that came to nothing, be it that another one's error took them along, reach nobody. */
+export function markLostFields(
+  context: GraphqlContext,
+  data: Readonly<Record<string, unknown>> | null | undefined,
+): void {
+  for (const [name, call] of context.calls) if ((data?.[name] ?? null) === null) call.undelivered();
+}

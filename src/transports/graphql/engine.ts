@@ -10,7 +10,7 @@ import {
 } from "graphql";
 import { createYoga, type Plugin } from "graphql-yoga";
 import { AppError, toAppError } from "../../core/errors.ts";
-import type { GraphqlContext } from "./context.ts";
+import { type GraphqlContext, markLostFields } from "./context.ts";
 import { extensionsOf, hasOurCode, overLimit, relocated, toGraphqlError, withReason } from "./errors.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import { createQueryCache } from "./query-cache.ts";
@@ -162,6 +162,7 @@ export function createEngine(options: EngineOptions): Engine {
       };
       const isSubscription = prepared.operation.operation === "subscription";
       const result = await (isSubscription ? openSubscription(args) : executeQuery(args));
+      if (!(Symbol.asyncIterator in result)) markLostFields(context, result.data);
       return withReadableErrors(result, prepared, options.suggestsNames);
     },
   };

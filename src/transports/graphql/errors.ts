@@ -57,6 +57,11 @@ export function hasOurCode(error: GraphQLError): boolean {
   return typeof code === "string" && Object.hasOwn(STATUS_BY_CODE, code);
 }
 
+/** The code of what was refused over `errors`. */
+export function codeOf([first]: readonly GraphQLError[]): ErrorCode {
+  return first && hasOurCode(first) ? (first.extensions.code as ErrorCode) : "INTERNAL";
+}
+
 /** INVALID_ARGUMENT for a query that breaks a rule of GraphQL, as graphql-js found it. */
 export function withReason(error: GraphQLError, reason: string, fields?: readonly FieldViolation[]): GraphQLError {
   if (hasOurCode(error)) return error;

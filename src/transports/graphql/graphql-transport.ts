@@ -1,6 +1,7 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Component } from "../../core/lifecycle.ts";
+import { DRAIN_FLUSH_MS } from "../gateway-draining.ts";
 import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
 import { type ActiveRequests, createActiveRequests } from "./active-requests.ts";
 import { createEngine } from "./engine.ts";
@@ -32,7 +33,7 @@ const CLOSE_HANDSHAKE_MS = 2_000;
 /** The GraphQL door: queries and mutations over HTTP, subscriptions over WebSocket and server-sent events. */
 export function createGraphqlTransport(options: GraphqlTransportOptions): GraphqlTransport {
   const limits: GraphqlLimits = { ...DEFAULT_GRAPHQL_LIMITS, ...options.limits };
-  const { logger } = options;
+  const { logger, onRefused = () => {} } = options;
   const relations = new Set(options.edges.map(({ type, field }) => `${type}.${field}`));
   const schema = createExecutableSchema({
     ...options,
@@ -48,7 +49,15 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
   });
   const active = createActiveRequests();
   const mayIntrospect = createIntrospectionGuard(options);
-  const handler = createHttpHandler({ engine, limits, active, mayIntrospect, graphiql: options.graphiql, logger });
+  const handler = createHttpHandler({
+    engine,
+    limits,
+    active,
+    mayIntrospect,
+    graphiql: options.graphiql,
+    logger,
+    onRefused,
+  });
   const sockets = createSocketServer({
     engine,
     limits,
@@ -56,6 +65,7 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
     mayIntrospect,
     authenticate: options.authenticate,
     logger,
+    onRefused,
   });
   const server = createHttpServer(options, handler);
   server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
@@ -87,13 +97,15 @@ function createHttpServer({ tls }: GraphqlTransportOptions, handler: RequestList
   return server;
 }
 
-/** Ends streams at once with an error that says so, lets the rest finish until the deadline, then cuts what is left. */
+/** Ends streams at once with an error that says so, lets the rest finish until shortly before the deadline, then cuts what is left. */
 async function drain(server: Server, sockets: SocketServer, active: ActiveRequests, deadlineMs: number): Promise<void> {
+  const until = performance.now() + deadlineMs;
+  const closingMs = () => Math.min(CLOSE_HANDSHAKE_MS, Math.max(0, until - performance.now()));
   sockets.refuseNew();
   const closed = server.listening ? new Promise<void>((resolve) => server.close(() => resolve())) : Promise.resolve();
-  await active.drain(deadlineMs);
-  await sockets.close(Math.min(CLOSE_HANDSHAKE_MS, deadlineMs));
-  const timer = setTimeout(() => server.closeAllConnections(), Math.min(CLOSE_HANDSHAKE_MS, deadlineMs));
+  await active.drain(deadlineMs - DRAIN_FLUSH_MS);
+  await sockets.close(closingMs());
+  const timer = setTimeout(() => server.closeAllConnections(), closingMs());
   server.closeIdleConnections();
   await closed;
   clearTimeout(timer);

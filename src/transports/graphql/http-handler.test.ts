@@ -249,6 +249,20 @@ describe("GraphQL over HTTP", () => {
     await hanging.transport.stop(1_000);
   });
 
+  it("tells what is late at a stop that the gateway stops, before the stop's deadline", async () => {
+    const hanging = await startFixture({ ping: (call) => new Promise((_, reject) => call.onAbort(reject)) });
+    const answer = hanging.post("{ ping { ok } }");
+    await until(() => hanging.calls.length === 1, "the call arrives");
+    const stoppedAt = performance.now();
+    await hanging.transport.stop(300);
+    expect(performance.now() - stoppedAt).toBeLessThan(400);
+    expect((await answer).body.errors[0].extensions).toMatchObject({
+      code: "UNAVAILABLE",
+      reason: "GATEWAY_DRAINING",
+      retryAfterMs: 1_000,
+    });
+  });
+
   it("serves GraphiQL that asks nobody else for anything", async () => {
     const page = await fetch(fixture.url, { headers: { accept: "text/html,*/*" } });
     expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");

@@ -1,15 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { GraphQLError } from "graphql";
 import { type AppError, toAppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
 import { HttpError } from "../http/http-error.ts";
 import { readRequestId } from "../http/request-facts.ts";
 import { STATUS_BY_CODE } from "../http/status.ts";
+import type { OnRefused } from "../on-refused.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import { answerHeaders, refusal, retryAfterSeconds, statusOf, toWireResult, type WireResult } from "./answer.ts";
-import { abortContext, createContext, type GraphqlContext } from "./context.ts";
+import { abortContext, createContext, endContext, type GraphqlContext } from "./context.ts";
 import { type Engine, isRefused, type PreparedQuery } from "./engine.ts";
-import { toGraphqlError } from "./errors.ts";
+import { codeOf, toGraphqlError } from "./errors.ts";
 import { openEventStream, sendSubscription } from "./event-stream.ts";
 import { createGraphiqlPage, wantsPage } from "./graphiql.ts";
 import { readGraphqlFacts } from "./graphql-facts.ts";
@@ -27,6 +29,7 @@ export interface HttpHandlerOptions {
   readonly mayIntrospect: IntrospectionGuard;
   readonly graphiql: boolean;
   readonly logger: Logger;
+  readonly onRefused: OnRefused;
 }
 
 /** Answers GraphQL over HTTP: POST with JSON, GET for queries, and server-sent events for subscriptions. */
@@ -43,18 +46,21 @@ export function createHttpHandler(options: HttpHandlerOptions) {
     const context = createContext(readGraphqlFacts(request, requestId, params.extensions));
     const prepared = engine.prepare(params);
     if (isRefused(prepared)) {
-      return send(response, answerType, refusal(prepared, requestId), context);
+      return refuse(response, answerType, prepared, context);
     }
     const { operation } = prepared.operation;
     if (request.method === "GET" && operation === "mutation") throw methodNotAllowed("POST");
     if (operation === "subscription" && answerType !== EVENT_STREAM_TYPE) throw needsEventStream();
     if (prepared.introspects) {
       const denied = await options.mayIntrospect(context.facts.authorization);
-      if (denied) return send(response, answerType, refusal([toGraphqlError(denied, requestId)], requestId), context);
+      if (denied) return refuse(response, answerType, [toGraphqlError(denied, requestId)], context);
     }
     active.add(context);
     // A response closes after it was sent, too; nothing is left to abort then.
-    response.once("close", () => response.writableFinished || abortContext(context));
+    response.once("close", () => {
+      if (!response.writableFinished) abortContext(context);
+      endContext(context, response.writableFinished);
+    });
     try {
       await execute(prepared, context, response, answerType);
     } finally {
@@ -76,11 +82,23 @@ export function createHttpHandler(options: HttpHandlerOptions) {
   ): Promise<void> {
     const result = await engine.run(prepared, context);
     if (!(Symbol.asyncIterator in result)) {
+      if (result.errors && context.calls.size === 0) return refuse(response, answerType, result.errors, context);
       return send(response, answerType, toWireResult(result, context.facts.requestId), context);
     }
     active.markStream(context);
     const headers = answerHeaders(context.facts.requestId, undefined);
     await sendSubscription(openEventStream(response, headers, limits.heartbeatMs), result, context);
+  }
+
+  /** Answers a request of which nothing was executed. */
+  function refuse(
+    response: ServerResponse,
+    answerType: AnswerType,
+    errors: readonly GraphQLError[],
+    context: GraphqlContext,
+  ): void {
+    options.onRefused(codeOf(errors));
+    send(response, answerType, refusal(errors, context.facts.requestId), context);
   }
 
   function send(response: ServerResponse, answerType: AnswerType, result: WireResult, context: GraphqlContext): void {
@@ -115,6 +133,7 @@ export function createHttpHandler(options: HttpHandlerOptions) {
   function sendError(response: ServerResponse, thrown: unknown, requestId: string): void {
     const error = toAppError(thrown);
     if (error.code === "INTERNAL") options.logger.error({ err: error.cause, requestId }, "a GraphQL request failed");
+    options.onRefused(error.code);
     if (response.headersSent || response.destroyed) return void response.destroy();
     const status = error instanceof HttpError ? error.status : STATUS_BY_CODE[error.code];
     const headers = { ...answerHeaders(requestId, undefined), ...(error instanceof HttpError && error.headers) };

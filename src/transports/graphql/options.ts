@@ -5,6 +5,7 @@ import type { Dispatcher } from "../../core/exchange.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { AnyOperation } from "../../core/operation.ts";
 import type { Principal } from "../../core/principal.ts";
+import type { OnRefused } from "../on-refused.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import type { MayRead } from "./relations.ts";
 
@@ -31,6 +32,8 @@ export interface GraphqlTransportOptions {
   /** Resolves an Authorization value or throws UNAUTHENTICATED; asked when a socket opens and before introspection. */
   readonly authenticate: (authorization: string | undefined) => Promise<Principal>;
   readonly logger: Logger;
+  /** For the metrics. */
+  readonly onRefused?: OnRefused | undefined;
   readonly introspection: IntrospectionPolicy;
   /** Whether browsers get GraphiQL at the endpoint. */
   readonly graphiql: boolean;

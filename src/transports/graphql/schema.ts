@@ -87,6 +87,7 @@ function resolveByCall(
     try {
       return await dispatcher.unary(operation, readInput(args), call);
     } catch (error) {
+      call.undelivered();
       throw toGraphqlError(error, call.requestId || context.facts.requestId);
     }
   };

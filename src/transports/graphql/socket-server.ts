@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { Logger } from "../../core/logger.ts";
-import { abortContext } from "./context.ts";
+import { abortContext, endContext } from "./context.ts";
 import { ENDPOINT, pathOf } from "./http-handler.ts";
 import { createSocketHooks, type SocketSession, type SocketSessionOptions } from "./socket-session.ts";
 
@@ -53,6 +53,8 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       authorization: request.headers.authorization,
       principal: undefined,
       contexts: new Map(),
+      written: new Set(),
+      isBroken: false,
     };
     const heartbeat = { missed: 0 };
     sessions.set(socket, session);
@@ -75,7 +77,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       sessions.delete(socket);
       heartbeats.delete(socket);
       // Before graphql-ws closes the streams: those that wait for an event end by their signal only.
-      abortAll(session);
+      lose(session);
       Promise.resolve(closed(code, String(reason))).catch((err) => logger.error({ err }, "closing a socket failed"));
     });
   }
@@ -84,16 +86,22 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   function send(socket: WebSocket, text: string): Promise<void> {
     if (socket.readyState !== socket.OPEN) {
       // A source that is always ready would keep the event loop from ever hearing of the close.
-      abortAll(sessions.get(socket));
+      lose(sessions.get(socket));
       return new Promise((resolve) => setImmediate(resolve));
     }
     if (socket.bufferedAmount > limits.maxBufferedBytes) {
       logger.warn({ bufferedBytes: socket.bufferedAmount }, "ended a socket whose client does not read");
+      lose(sessions.get(socket));
       socket.terminate();
       return Promise.resolve();
     }
-    // A failed write means that the socket closes, which ends everything on it.
-    return new Promise((resolve) => socket.send(text, () => resolve()));
+    return new Promise((resolve) => {
+      socket.send(text, (error) => {
+        // The socket closes then, which ends everything on it.
+        if (error) lose(sessions.get(socket));
+        resolve();
+      });
+    });
   }
 
   function receive(
@@ -137,8 +145,14 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   };
 }
 
-function abortAll(session: SocketSession | undefined): void {
-  for (const context of session?.contexts.values() ?? []) abortContext(context);
+/** Nothing more reaches the client of this socket. */
+function lose(session: SocketSession | undefined): void {
+  if (!session) return;
+  session.isBroken = true;
+  for (const context of session.contexts.values()) {
+    abortContext(context);
+    endContext(context, false);
+  }
 }
 
 function hasExpired(session: SocketSession | undefined): boolean {

@@ -3,11 +3,12 @@ import type { ExecutionArgs, ExecutionResult, GraphQLError } from "graphql";
 import type { Context, ServerOptions } from "graphql-ws";
 import { AppError, toAppError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
+import type { OnRefused } from "../on-refused.ts";
 import type { ActiveRequests } from "./active-requests.ts";
 import { toWireResult } from "./answer.ts";
-import { createContext, type GraphqlContext, type GraphqlFacts } from "./context.ts";
+import { createContext, endContext, type GraphqlContext, type GraphqlFacts } from "./context.ts";
 import { type Engine, isRefused, type PreparedQuery } from "./engine.ts";
-import { toGraphqlError, toWireError } from "./errors.ts";
+import { codeOf, toGraphqlError, toWireError } from "./errors.ts";
 import { extensionKey } from "./graphql-facts.ts";
 import type { IntrospectionGuard } from "./introspection.ts";
 import type { GraphqlLimits } from "./limits.ts";
@@ -21,6 +22,10 @@ export interface SocketSession {
   principal: Principal | undefined;
   /** The operations under way, by their ids. */
   readonly contexts: Map<string, GraphqlContext>;
+  /** Those of them whose latest result was written, as far as that can be known. */
+  readonly written: Set<GraphqlContext>;
+  /** Set once something could not be written: what was under way then is lost. */
+  isBroken: boolean;
 }
 
 export interface SocketSessionOptions extends Pick<GraphqlTransportOptions, "authenticate"> {
@@ -28,6 +33,7 @@ export interface SocketSessionOptions extends Pick<GraphqlTransportOptions, "aut
   readonly limits: GraphqlLimits;
   readonly active: ActiveRequests;
   readonly mayIntrospect: IntrospectionGuard;
+  readonly onRefused: OnRefused;
 }
 
 type SessionContext = Context<Record<string, unknown> | undefined, SocketSession>;
@@ -44,6 +50,8 @@ export function createSocketHooks(
     if (!context) return;
     session.contexts.delete(id);
     active.delete(context);
+    // A client that completes a mutation by itself is not sent its result.
+    endContext(context, session.written.delete(context) && !session.isBroken);
   }
 
   const run = (args: ExecutionArgs) => engine.run((args as PreparedArgs).prepared, args.contextValue as GraphqlContext);
@@ -83,6 +91,7 @@ export function createSocketHooks(
       active.add(context);
       const refused = (errors: readonly GraphQLError[]) => {
         finish(session, id);
+        options.onRefused(codeOf(errors));
         return errors;
       };
       const prepared = engine.prepare(payload);
@@ -104,8 +113,11 @@ export function createSocketHooks(
     },
     execute: run,
     subscribe: run,
-    onNext: (ctx, id, _payload, _args, result) =>
-      toWireResult(result as ExecutionResult, requestIdOf(ctx, id)) as never,
+    onNext(ctx, id, _payload, args, result) {
+      // It is written before anything else is asked of this operation.
+      ctx.extra.written.add((args as PreparedArgs).contextValue as GraphqlContext);
+      return toWireResult(result as ExecutionResult, requestIdOf(ctx, id)) as never;
+    },
     onError(ctx, id, _payload, errors) {
       const requestId = requestIdOf(ctx, id);
       const wireErrors = errors.map((error) => toWireError(withoutWrapper(error), requestId));

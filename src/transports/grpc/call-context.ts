@@ -3,7 +3,9 @@ import type { Call } from "../../core/call.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { OnRefused } from "../on-refused.ts";
 import type { ActiveCalls } from "./active-calls.ts";
+import type { BodyMeter } from "./body-meter.ts";
 import type { ErrorDetailsEncoder } from "./error-details.ts";
 import type { GrpcCall } from "./grpc-call.ts";
 import { responseMetadata } from "./response-metadata.ts";
@@ -15,7 +17,9 @@ export interface CallContext {
   readonly activeCalls: ActiveCalls;
   readonly encodeDetails: ErrorDetailsEncoder;
   readonly logger: Logger;
+  readonly onRefused: OnRefused;
   readonly streamLimits: StreamLimits;
+  readonly bodies: BodyMeter;
 }
 
 export interface StreamLimits {
@@ -38,12 +42,14 @@ export function errorStatus(thrown: unknown, call: Call, path: string, context: 
 
 /** Why a call that grpc-js reports as cancelled ended. */
 export function cancellation(grpcCall: GrpcCall): AppError {
-  if (Number(grpcCall.getDeadline()) <= Date.now()) {
-    return new AppError(
-      "DEADLINE_EXCEEDED",
-      "DEADLINE_EXCEEDED",
-      "The deadline that the client set passed before the call was answered. Set a later one, or ask for less.",
-    );
-  }
+  if (Number(grpcCall.getDeadline()) <= Date.now()) return deadlineExceeded();
   return new AppError("CANCELLED", "CLIENT_CLOSED", "The client cancelled the call before it was answered.");
+}
+
+export function deadlineExceeded(): AppError {
+  return new AppError(
+    "DEADLINE_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+    "The deadline that the client set passed before the call was answered. Set a later one, or ask for less.",
+  );
 }

@@ -112,7 +112,10 @@ test("what is still under way at the deadline is aborted, and a second stop chan
   const stops = [transport.stop(200), transport.stop(200)];
   const { error } = await unary;
   expect(error?.code).toBe(status.UNAVAILABLE);
-  expect(richStatus(error!).ErrorInfo?.reason).toBe("GATEWAY_DRAINING");
+  expect(richStatus(error!)).toMatchObject({
+    ErrorInfo: { reason: "GATEWAY_DRAINING" },
+    RetryInfo: { retry_delay: { seconds: 1 } },
+  });
   expect(await aborted.promise).toMatchObject({ reason: "GATEWAY_DRAINING" });
   await Promise.all(stops);
   await transport.stop(200);

@@ -9,14 +9,23 @@ import type { Dispatcher } from "../../core/exchange.ts";
 import type { Component } from "../../core/lifecycle.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { AnyOperation } from "../../core/operation.ts";
+import type { Admit } from "../admit.ts";
+import { type BodyBudget, createBodyBudget } from "../body-budget.ts";
+import { DRAIN_FLUSH_MS, gatewayDraining } from "../gateway-draining.ts";
+import type { OnRefused } from "../on-refused.ts";
 import { createActiveCalls } from "./active-calls.ts";
 import { type BidiMethod, createBidiHandler } from "./bidi.ts";
+import { createBodyMeter } from "./body-meter.ts";
 import type { CallContext } from "./call-context.ts";
+import { limitConnections } from "./connections.ts";
 import { createErrorDetailsEncoder } from "./error-details.ts";
 import { fileDescriptors } from "./file-descriptors.ts";
+import { onStream } from "./grpc-js-internals.ts";
+import { logGrpcJs } from "./grpc-js-log.ts";
 import { createHealth } from "./health.ts";
-import { createMethod, type Method, serviceName } from "./method.ts";
+import { createMethod, type Method, methodPath, serviceName } from "./method.ts";
 import { addReflection } from "./reflection.ts";
+import { createOwnStatus, refuseUnknownMethods, statusOf } from "./refusals.ts";
 import {
   createCredentials,
   createServer,
@@ -25,6 +34,7 @@ import {
   type GrpcTls,
 } from "./server-options.ts";
 import { createServerStreamHandler, type ServerStreamMethod } from "./server-stream.ts";
+import { createStreamGuard } from "./stream-guard.ts";
 import { createUnaryHandler, type UnaryMethod } from "./unary.ts";
 
 export interface GrpcTransportOptions {
@@ -42,6 +52,12 @@ export interface GrpcTransportOptions {
   /** Whether clients may ask for the protos, which takes no key. */
   readonly reflection: boolean;
   readonly logger: Logger;
+  /** For the metrics. */
+  readonly onRefused?: OnRefused | undefined;
+  /** Asked before anything of a body is taken in; without it, everything is. */
+  readonly admit?: Admit | undefined;
+  /** What the bodies of all transports together may take. */
+  readonly bodies?: BodyBudget | undefined;
 }
 
 export interface GrpcTransport extends Component {
@@ -51,22 +67,41 @@ export interface GrpcTransport extends Component {
   setServing(serving: boolean): void;
 }
 
-/** How long calls that were aborted at the deadline have to send their status. */
-const FLUSH_MS = 100;
-
 /** Offers every operation over gRPC, with health and reflection beside them. */
 export function createGrpcTransport(options: GrpcTransportOptions): GrpcTransport {
   const { host, port, operations, codec, limits, logger } = options;
   const activeCalls = createActiveCalls();
   const health = createHealth([...new Set(operations.map(serviceName))], activeCalls);
+  const encodeDetails = createErrorDetailsEncoder();
+  const onRefused = options.onRefused ?? (() => {});
+  const refusals = { encodeDetails, onRefused };
+  const bodies = createBodyMeter(
+    limits,
+    options.bodies ?? createBodyBudget(Number.POSITIVE_INFINITY),
+    (call, error) => {
+      onRefused(error.code);
+      call.end(statusOf(error, encodeDetails));
+    },
+  );
   const context: CallContext = {
     dispatcher: options.dispatcher,
     activeCalls,
-    encodeDetails: createErrorDetailsEncoder(),
+    encodeDetails,
     logger,
+    onRefused,
     streamLimits: limits,
+    bodies,
   };
-  const server = createServer(limits, options.keepalive);
+  const operationByPath = new Map(operations.map((operation) => [methodPath(operation), operation] as const));
+  const server = createServer(limits, options.keepalive, createOwnStatus(refusals), (call) => {
+    if (operationByPath.has(call.path)) bodies.begin(call);
+    else call.limitMessages(limits.maxOpenMessageBytes);
+  });
+  const admit = options.admit ?? (() => undefined);
+  onStream(server, createStreamGuard({ operations: operationByPath, admit, context, ...limits }));
+  refuseUnknownMethods(server, refusals);
+  const sockets = limitConnections(server, limits);
+  logGrpcJs(logger);
   let boundPort: number | undefined;
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;
@@ -85,17 +120,16 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
   async function stop(deadlineMs: number): Promise<void> {
     health.setServing(false);
     const closed = promisify(server.tryShutdown.bind(server))();
-    const draining = new AppError(
-      "UNAVAILABLE",
-      "GATEWAY_DRAINING",
-      "This gateway is going away. Connect again, and resume streams from their last cursor.",
-    );
+    const draining = gatewayDraining();
+    sockets.endSilent();
     activeCalls.fail("stream", draining);
-    if (await settlesWithin(closed, deadlineMs - FLUSH_MS)) return;
+    if (await settlesWithin(closed, deadlineMs - DRAIN_FLUSH_MS)) return;
     logger.warn({ calls: activeCalls.size }, "gRPC calls were still under way at the deadline and are aborted.");
     activeCalls.fail("unary", draining);
     // A client that is dead, or keeps its connection without a call, never closes it.
-    if (!(await settlesWithin(closed, Math.min(FLUSH_MS, deadlineMs)))) server.forceShutdown();
+    if (await settlesWithin(closed, Math.min(DRAIN_FLUSH_MS, deadlineMs))) return;
+    server.forceShutdown();
+    sockets.endAll();
   }
 
   return {

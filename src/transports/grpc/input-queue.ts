@@ -11,9 +11,12 @@ export interface InputQueue extends AsyncIterable<unknown> {
 /**
  * Reads a client's messages only as fast as they are taken: while nobody asks for one the stream
  * is paused, so HTTP/2 flow control makes the client wait. (Iterating over the stream itself would
- * destroy it, answers included, as soon as the reader stops.)
+ * destroy it, answers included, as soon as the reader stops.) `onTaken` is told of each that is taken.
  */
-export function createInputQueue(stream: ServerDuplexStream<unknown, Buffer>): InputQueue {
+export function createInputQueue(
+  stream: ServerDuplexStream<unknown, Buffer>,
+  onTaken: (message: unknown) => void = () => {},
+): InputQueue {
   const messages: unknown[] = [];
   let ended = false;
   let failure: AppError | undefined;
@@ -40,6 +43,7 @@ export function createInputQueue(stream: ServerDuplexStream<unknown, Buffer>): I
       if (failure) throw failure;
       if (messages.length > 0) {
         const value = messages.shift();
+        onTaken(value);
         // What could not be decoded arrives as the error that says so.
         if (value instanceof AppError) throw value;
         return { done: false, value };

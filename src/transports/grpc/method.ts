@@ -20,6 +20,11 @@ export function serviceName(operation: AnyOperation): string {
   return `${PACKAGE}.${operation.grpc.split("/")[0]}`;
 }
 
+/** The path that calls the operation, e.g. `/tarl.v1.TaskService/LeaseTasks`. */
+export function methodPath(operation: AnyOperation): string {
+  return `/${PACKAGE}.${operation.grpc}`;
+}
+
 /** Finds the operation's method in the loaded protos. What is not there was not emitted: that is refused at start. */
 export function createMethod<Operation extends AnyOperation>(
   operation: Operation,

@@ -1,15 +1,21 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { BodyLimits } from "./body-meter.ts";
 import type { StreamLimits } from "./call-context.ts";
-import { limitMetadata } from "./grpc-js-internals.ts";
+import type { ConnectionLimits } from "./connections.ts";
+import { type BegunCall, createCallInterceptor, type OwnStatus, setHttp2Options } from "./grpc-js-internals.ts";
 
 /** Bounds on what a client may make the gateway hold. */
-export interface GrpcLimits extends StreamLimits {
+export interface GrpcLimits extends StreamLimits, BodyLimits, ConnectionLimits {
   readonly maxReceiveBytes: number;
   readonly maxSendBytes: number;
   /** Request headers in all, as HTTP/2 counts them: names, values and 32 bytes for each pair. */
   readonly maxMetadataBytes: number;
-  /** Calls under way on one connection. */
+  /** Calls under way on one connection. Clients keep the next ones back until there is room. */
   readonly maxConcurrentStreams: number;
+  /** Those among them that ask for no credential: of health and reflection. */
+  readonly maxOpenCalls: number;
+  /** The largest message of such a call. */
+  readonly maxOpenMessageBytes: number;
   /** What HTTP/2 may buffer for one connection. */
   readonly maxSessionMemoryMb: number;
 }
@@ -18,7 +24,13 @@ export const DEFAULT_GRPC_LIMITS: GrpcLimits = Object.freeze({
   maxReceiveBytes: 4 * 1024 * 1024,
   maxSendBytes: 16 * 1024 * 1024,
   maxMetadataBytes: 16 * 1024,
-  maxConcurrentStreams: 1000,
+  maxConcurrentStreams: 200,
+  maxOpenCalls: 20,
+  maxOpenMessageBytes: 4 * 1024,
+  maxConnectionBodyBytes: 32 * 1024 * 1024,
+  bodyTimeoutMs: 30_000,
+  maxConnections: 10_000,
+  handshakeTimeoutMs: 10_000,
   maxSessionMemoryMb: 64,
   maxBufferedBytes: 256 * 1024,
   slowConsumerMs: 30_000,
@@ -45,9 +57,15 @@ export interface GrpcTls {
   readonly requireClientCertificate?: boolean | undefined;
 }
 
-export function createServer(limits: GrpcLimits, keepalive: GrpcKeepalive): Server {
+export function createServer(
+  limits: GrpcLimits,
+  keepalive: GrpcKeepalive,
+  ownStatus: OwnStatus,
+  begun: (call: BegunCall) => void,
+): Server {
   const { maxConnectionAgeMs, maxConnectionAgeGraceMs, maxConnectionIdleMs } = keepalive;
   const server = new Server({
+    interceptors: [createCallInterceptor(ownStatus, begun)],
     "grpc.max_receive_message_length": limits.maxReceiveBytes,
     "grpc.max_send_message_length": limits.maxSendBytes,
     "grpc.max_concurrent_streams": limits.maxConcurrentStreams,
@@ -60,7 +78,10 @@ export function createServer(limits: GrpcLimits, keepalive: GrpcKeepalive): Serv
     // Its counters cost time on every call, and nothing here serves them.
     "grpc.enable_channelz": 0,
   });
-  limitMetadata(server, limits.maxMetadataBytes);
+  setHttp2Options(server, {
+    maxHeaderBytes: limits.maxMetadataBytes,
+    handshakeTimeoutMs: limits.handshakeTimeoutMs,
+  });
   return server;
 }
 

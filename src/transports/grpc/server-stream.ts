@@ -16,6 +16,7 @@ export function createServerStreamHandler(
   return (stream) => {
     const answers = openAnswerStream(stream, method.definition.path, context);
     if (stream.request instanceof AppError) {
+      context.onRefused(stream.request.code);
       answers.fail(stream.request);
       return;
     }

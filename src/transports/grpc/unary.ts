@@ -4,6 +4,7 @@ import { AppError } from "../../core/errors.ts";
 import type { UnaryOperation } from "../../core/operation.ts";
 import type { ActiveCall } from "./active-calls.ts";
 import { type CallContext, cancellation, errorStatus } from "./call-context.ts";
+import { wasDelivered } from "./grpc-js-internals.ts";
 import { GrpcIncomingCall } from "./incoming-call.ts";
 import type { Method } from "./method.ts";
 import { responseMetadata } from "./response-metadata.ts";
@@ -35,6 +36,7 @@ export function createUnaryHandler(method: UnaryMethod, context: CallContext): h
     }
 
     function fail(thrown: unknown): void {
+      call.undelivered();
       if (settle()) respond(errorStatus(thrown, call, method.definition.path, context));
     }
 
@@ -58,8 +60,12 @@ export function createUnaryHandler(method: UnaryMethod, context: CallContext): h
     // grpc-js says this after every call, also after one that was answered.
     grpcCall.on("cancelled", () => {
       if (settle()) call.abort(cancellation(grpcCall));
+      if (wasDelivered(grpcCall)) call.delivered();
+      else call.undelivered();
     });
-    if (grpcCall.request instanceof AppError) fail(grpcCall.request);
-    else dispatcher.unary(method.operation, grpcCall.request, call).then(succeed, fail);
+    if (grpcCall.request instanceof AppError) {
+      context.onRefused(grpcCall.request.code);
+      fail(grpcCall.request);
+    } else dispatcher.unary(method.operation, grpcCall.request, call).then(succeed, fail);
   };
 }

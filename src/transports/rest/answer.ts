@@ -105,6 +105,18 @@ export function problemOf(request: IncomingMessage, thrown: unknown, requestId: 
   return toProblem(toAppError(thrown), pathOf(request), requestId);
 }
 
+/** Answers with a problem to what reaches no operation, and counts it. */
+export function sendRefusal(
+  context: RestContext,
+  request: IncomingMessage,
+  response: ServerResponse,
+  thrown: unknown,
+  call?: Call,
+): void {
+  context.onRefused(toAppError(thrown).code);
+  sendProblem(context, request, response, thrown, call);
+}
+
 /** Answers with a problem. Does nothing where the client has gone or the answer has begun. */
 export function sendProblem(
   context: RestContext,

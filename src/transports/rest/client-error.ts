@@ -1,6 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { HttpError } from "../http/http-error.ts";
+import type { RestContext } from "./context.ts";
 import { PROBLEM_TYPE, toProblem } from "./problem.ts";
 
 function refusalOf(errorCode: string | undefined): HttpError {
@@ -24,7 +25,11 @@ function refusalOf(errorCode: string | undefined): HttpError {
 }
 
 /** Answers what Node's parser refused, before there was a request to answer. */
-export function answerClientError(error: Error & { readonly code?: string }, socket: Socket, requestId: string): void {
+export function answerClientError(
+  error: Error & { readonly code?: string },
+  socket: Socket,
+  { ids, onRefused }: Pick<RestContext, "ids" | "onRefused">,
+): void {
   // Anything else, e.g. a failed TLS handshake, leaves nobody who could read an answer.
   const isHttp = /^(HPE_|ERR_HTTP_)/.test(error.code ?? "");
   // Node marks the socket with the answer it is in the middle of; a second status line inside that
@@ -35,7 +40,10 @@ export function answerClientError(error: Error & { readonly code?: string }, soc
     socket.destroy();
     return;
   }
-  const problem = toProblem(refusalOf(error.code), "", requestId);
+  const requestId = ids.uuid();
+  const refusal = refusalOf(error.code);
+  onRefused(refusal.code);
+  const problem = toProblem(refusal, "", requestId);
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status] ?? "Error"}`,

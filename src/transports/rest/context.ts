@@ -1,6 +1,8 @@
+import type { Call } from "../../core/call.ts";
 import type { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { IdGenerator } from "../../core/ids.ts";
+import type { OnRefused } from "../on-refused.ts";
 import type { CorsPolicy } from "./cors.ts";
 import type { RestLimits } from "./limits.ts";
 
@@ -21,9 +23,12 @@ export interface RestContext {
   readonly dispatcher: Dispatcher;
   readonly ids: IdGenerator;
   readonly logger: RestLogger;
+  readonly onRefused: OnRefused;
   readonly limits: RestLimits;
   readonly cors: CorsPolicy | undefined;
   readonly streams: Set<LiveStream>;
+  /** Calls with one answer that are under way. */
+  readonly calls: Set<Call>;
   /** True once the server stops: answers then close their connections. */
   draining: boolean;
 }

@@ -28,7 +28,7 @@ function get(path: string, headers = "", method = "GET"): string {
 /** What is sent, the status it must get, and a text the answer must hold. */
 const CASES: readonly [name: string, request: string | Uint8Array, status: number, holds: string][] = [
   ["an unknown body field", post('{"colour":1}'), 400, '"field":"colour"'],
-  ["an unknown nested field", post('{"items":[{"name":"a","bad":1}]}'), 400, '"field":"items.0.bad"'],
+  ["an unknown nested field", post('{"items":[{"name":"a","bad":1}]}'), 400, '"field":"items[0].bad"'],
   ["an unknown query parameter", get(`${THINGS}?colour=1`), 400, '"field":"colour"'],
   ["a query parameter on a POST", post("{}", {}, `${THINGS}?name=x`), 400, '"field":"name"'],
   ["a scalar parameter given twice", get(`${THINGS}?pageSize=1&pageSize=1`), 400, '"field":"pageSize"'],

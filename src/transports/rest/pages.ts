@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import express, { type Express, type NextFunction, type Request, type Response } from "express";
-import { sendProblem } from "./answer.ts";
+import { sendRefusal } from "./answer.ts";
 import { hasBody } from "./body.ts";
 import type { RestContext } from "./context.ts";
 import { DOCS_PAGE, DOCS_SCRIPT, LANDING_PAGE, PAGE_POLICY } from "./page-texts.ts";
@@ -102,7 +102,7 @@ export function createPages(context: RestContext, options: PageOptions): Express
   // Express knows an error handler by its four parameters.
   app.use((thrown: unknown, request: Request, response: Response, _next: NextFunction) => {
     const problem = isBadUrl(thrown) ? noSuchPath(request.path) : thrown;
-    sendProblem(context, request, response, problem);
+    sendRefusal(context, request, response, problem);
     if (response.statusCode === 500) context.logger.error({ err: thrown, path: request.path }, "a page failed");
   });
   return app;

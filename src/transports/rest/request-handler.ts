@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { answerHeaders, sendProblem } from "./answer.ts";
+import { answerHeaders, sendRefusal } from "./answer.ts";
 import type { RestContext } from "./context.ts";
 import { methodNotAllowed, urlTooLong } from "./refusals.ts";
 import type { Route } from "./route.ts";
@@ -39,13 +39,13 @@ export function createRequestHandler(
     const hasHead = routes.match("GET", segments)?.operation.kind === "unary";
     const allow = allowHeader(methods, hasHead);
     if (request.method === "OPTIONS") answerOptions(context, request, response, allow);
-    else sendProblem(context, request, response, methodNotAllowed(request.method ?? "", allow));
+    else sendRefusal(context, request, response, methodNotAllowed(request.method ?? "", allow));
   };
 
   return (request, response) => {
     const target = request.url ?? "/";
     if (target.length > maxUrlBytes) {
-      sendProblem(context, request, response, urlTooLong(maxUrlBytes));
+      sendRefusal(context, request, response, urlTooLong(maxUrlBytes));
       return;
     }
     // A proxy may send the whole URL (RFC 9112 section 3.2.2).

@@ -2,12 +2,13 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer } from "node:https";
 import type { Socket } from "node:net";
 import type { TlsOptions } from "node:tls";
-import { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { IdGenerator } from "../../core/ids.ts";
 import type { Component } from "../../core/lifecycle.ts";
 import type { AnyOperation } from "../../core/operation.ts";
+import { DRAIN_FLUSH_MS, gatewayDraining } from "../gateway-draining.ts";
 import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
+import type { OnRefused } from "../on-refused.ts";
 import { answerClientError } from "./client-error.ts";
 import type { RestContext, RestLogger } from "./context.ts";
 import { createCorsPolicy } from "./cors.ts";
@@ -24,6 +25,8 @@ export interface RestTransportOptions extends PageOptions {
   readonly dispatcher: Dispatcher;
   readonly ids: IdGenerator;
   readonly logger: RestLogger;
+  /** For the metrics. */
+  readonly onRefused?: OnRefused | undefined;
   readonly limits?: Partial<RestLimits> | undefined;
   /** Origins whose pages may call from a browser; none by default. */
   readonly corsOrigins?: readonly string[] | undefined;
@@ -58,20 +61,24 @@ function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handl
   return server;
 }
 
-/** Ends streams at once, lets requests finish until the deadline, then cuts what is left. */
+/** Ends streams at once, lets requests finish until shortly before the deadline, then tells those left why they end. */
 async function drain(server: Server, sockets: Set<Socket>, context: RestContext, deadlineMs: number): Promise<void> {
   context.draining = true;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  const reason = new AppError("UNAVAILABLE", "GATEWAY_DRAINING", "The gateway is stopping. Connect again to resume.");
+  const reason = gatewayDraining();
   for (const stream of [...context.streams]) stream.end(reason);
   // Node counts a connection that has never sent anything as busy; browsers open such ones ahead.
   for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
   // A connection whose answer ends after this point stays open for its client's next request.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const lateTimer = setTimeout(() => {
+    for (const call of [...context.calls]) call.abort(reason);
+  }, deadlineMs - DRAIN_FLUSH_MS);
+  const cutTimer = setTimeout(() => server.closeAllConnections(), deadlineMs);
   await closed;
   clearInterval(sweep);
-  clearTimeout(timer);
+  clearTimeout(lateTimer);
+  clearTimeout(cutTimer);
 }
 
 /** The REST door: operations from a compiled table, and an Express app for everything else, on one port. */
@@ -81,9 +88,11 @@ export function createRestTransport(options: RestTransportOptions): RestTranspor
     dispatcher: options.dispatcher,
     ids: options.ids,
     logger: options.logger,
+    onRefused: options.onRefused ?? (() => {}),
     limits,
     cors: createCorsPolicy(options.corsOrigins ?? []),
     streams: new Set(),
+    calls: new Set(),
     draining: false,
   };
   const pages = createPages(context, options);
@@ -99,7 +108,7 @@ export function createRestTransport(options: RestTransportOptions): RestTranspor
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, options.ids.uuid()));
+  server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, context));
 
   let started: Promise<void> | undefined;
   let stopped: Promise<void> | undefined;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Call } from "../../core/call.ts";
 import { AppError } from "../../core/errors.ts";
 import { preferredType } from "./accept.ts";
-import { sendOutput, sendProblem } from "./answer.ts";
+import { sendOutput, sendProblem, sendRefusal } from "./answer.ts";
 import type { RestContext } from "./context.ts";
 import { readIncoming } from "./incoming.ts";
 import { methodNotAllowed, notAcceptable } from "./refusals.ts";
@@ -28,6 +28,7 @@ export async function serveOperation(
 ): Promise<void> {
   const { operation } = route;
   let call: Call | undefined;
+  let isDispatched = false;
   try {
     call = new Call(readIncoming(request));
     if (operation.kind === "serverStream") {
@@ -41,14 +42,22 @@ export async function serveOperation(
     const input = reading instanceof Promise ? await reading : reading;
     const running = call;
     response.once("close", () => {
-      if (!response.writableFinished) running.abort();
+      if (response.writableFinished) return running.delivered();
+      running.abort();
+      running.undelivered();
     });
+    context.calls.add(call);
+    isDispatched = true;
     sendOutput(context, request, response, call, await context.dispatcher.unary(operation, input, call));
   } catch (thrown) {
+    call?.undelivered();
     // The dispatcher throws AppErrors only, so anything else is a fault of this transport.
     if (!(thrown instanceof AppError)) {
       context.logger.error({ err: thrown, operation: operation.name }, "an answer could not be written");
     }
-    sendProblem(context, request, response, thrown, call);
+    if (isDispatched) sendProblem(context, request, response, thrown, call);
+    else sendRefusal(context, request, response, thrown, call);
+  } finally {
+    if (call) context.calls.delete(call);
   }
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Call } from "../../core/call.ts";
 import { AppError, toAppError } from "../../core/errors.ts";
 import type { AnyOperation } from "../../core/operation.ts";
+import { gatewayDraining } from "../gateway-draining.ts";
 import { answerHeaders, problemOf, sendProblem } from "./answer.ts";
 import type { LiveStream, RestContext } from "./context.ts";
 import { chooseFraming, type EndReason, type Framing } from "./framing.ts";
@@ -109,7 +110,7 @@ export async function serveStream(
   input: Record<string, unknown>,
   call: Call,
 ): Promise<void> {
-  if (context.draining) throw new AppError("UNAVAILABLE", DRAINING, "The gateway is stopping. Connect again.");
+  if (context.draining) throw gatewayDraining();
   if (response.destroyed) return;
   const { cursor } = operation;
   const outlet = openOutlet(context, request, response, call, cursor && input[cursor.input]);

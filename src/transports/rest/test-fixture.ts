@@ -2,12 +2,13 @@ import { connect } from "node:net";
 import { z } from "zod";
 import type { Call } from "../../core/call.ts";
 import { systemClock } from "../../core/clock.ts";
-import { AppError, ERROR_CODES, type ErrorCode, invalidArgument } from "../../core/errors.ts";
+import { AppError, ERROR_CODES, type ErrorCode } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import { createIdGenerator } from "../../core/ids.ts";
 import { json } from "../../core/json.ts";
 import { type AnyOperation, operation, serverStream } from "../../core/operation.ts";
 import { message } from "../../core/schema.ts";
+import { parseInput } from "../../interceptors/violations.ts";
 import { createRestTransport, type RestTransport, type RestTransportOptions } from "./rest-transport.ts";
 
 const Echo = z.object({ echo: z.unknown() });
@@ -116,18 +117,6 @@ export function fixtureOperations(script: StreamScript): AnyOperation[] {
   ];
 }
 
-function parse(operation: AnyOperation, input: unknown) {
-  const result = operation.input.safeParse(input);
-  if (result.success) return result.data;
-  throw invalidArgument(
-    result.error.issues.flatMap((issue) =>
-      issue.code === "unrecognized_keys"
-        ? issue.keys.map((key) => ({ field: [...issue.path, key].join("."), message: "is not a known field" }))
-        : [{ field: issue.path.join("."), message: issue.message }],
-    ),
-  );
-}
-
 export interface FakeDispatcher extends Dispatcher {
   /** Every call that came in, in its order. */
   readonly calls: Call[];
@@ -144,11 +133,11 @@ export function createFakeDispatcher(): FakeDispatcher {
     calls,
     async unary(operation, input, call) {
       enter(call);
-      return operation.handle({}, parse(operation, input), call);
+      return operation.handle({}, parseInput(operation, input) as never, call);
     },
     async *serverStream(operation, input, call) {
       enter(call);
-      yield* operation.handle({}, parse(operation, input), call);
+      yield* operation.handle({}, parseInput(operation, input) as never, call);
     },
     // biome-ignore lint/correctness/useYield: REST offers no such operation.
     async *bidi() {

@@ -6,7 +6,7 @@
   KEYS[2] fences: hash, member -> fence
   ARGV    member, fence, ttl; member, fence, ttl; ...
 
-  Answers the deadline now known of each member, in the order given.
+  Answers the new deadline of each member, or nil where a higher fence is known, in the order given.
 ]]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -15,7 +15,7 @@ for i = 1, #ARGV, 3 do
   local member, fence = ARGV[i], ARGV[i + 1]
   local known = redis.call('HGET', KEYS[2], member)
   if known and tonumber(known) > tonumber(fence) then
-    deadlines[#deadlines + 1] = tonumber(redis.call('ZSCORE', KEYS[1], member))
+    deadlines[#deadlines + 1] = false
   else
     local deadline = now + ARGV[i + 2]
     redis.call('HSET', KEYS[2], member, fence)
