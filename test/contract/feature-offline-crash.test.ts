@@ -21,7 +21,7 @@ describe.each(databaseEngines)("the offline store through deaths and races, on $
 
   const writeRows = (dataset: Dataset, first: number, count = 3) => writeScores(fixture, dataset, first, count);
   const scores = (dataset: Dataset) => readScores(fixture.store, dataset);
-  const parquetFiles = () => listFiles(join(fixture.dataDir, "features")).filter((path) => path.endsWith(".parquet"));
+  const parquetFiles = () => listFiles(join(fixture.dataDir, "groups")).filter((path) => path.endsWith(".parquet"));
 
   it("keeps rows in the log when the online store does not take them, and leaves no file behind", async () => {
     const dataset = fixture.newDataset({ group: "refused" });
@@ -58,12 +58,12 @@ describe.each(databaseEngines)("the offline store through deaths and races, on $
     const dying = fixture.another({
       beforeForget: async () => {
         // The file is there as a death at this moment would leave it.
-        cpSync(join(fixture.dataDir, "features", "default", "orphaned"), aside, { recursive: true });
+        cpSync(join(fixture.dataDir, "groups", "default", "orphaned"), aside, { recursive: true });
         throw new Error("killed");
       },
     });
     await expect(dying.flushOnce(dataset)).rejects.toThrow("killed");
-    await cp(aside, join(fixture.dataDir, "features", "default", "orphaned"), { recursive: true });
+    await cp(aside, join(fixture.dataDir, "groups", "default", "orphaned"), { recursive: true });
     const [orphan] = parquetFiles().filter((path) => path.includes("orphaned"));
     const unfinished = join(dirname(orphan!), ".writing-00000000-0000-7000-8000-000000000000.parquet");
     await writeFile(unfinished, "PAR1 and then the power went");

@@ -69,12 +69,6 @@ export function createDuckdb(options: DuckdbOptions): Duckdb {
     }
   };
 
-  const fail = (error: unknown, signal: AbortSignal | undefined) => {
-    const mapped = mapDuckdbError(error);
-    const interrupted = mapped instanceof AppError && mapped.code === "CANCELLED";
-    return interrupted && signal?.aborted && signal.reason instanceof AppError ? signal.reason : mapped;
-  };
-
   return {
     async use(work, signal) {
       const { session, end } = await begin(signal);
@@ -105,6 +99,13 @@ export function createDuckdb(options: DuckdbOptions): Duckdb {
       return closing;
     },
   };
+}
+
+/** Who gave up on a query hears why they did, and not that it was interrupted. */
+function fail(error: unknown, signal: AbortSignal | undefined): unknown {
+  const mapped = mapDuckdbError(error);
+  const interrupted = mapped instanceof AppError && mapped.code === "CANCELLED";
+  return interrupted && signal?.aborted && signal.reason instanceof AppError ? signal.reason : mapped;
 }
 
 async function open(options: DuckdbOptions, spillDir: string): Promise<DuckDBInstance> {

@@ -17,9 +17,9 @@ describe("where files are", () => {
     const midnight = Date.UTC(2027, 0, 31) * 1000;
     expect([midnight - 1, midnight].map((time) => dayText(dayOf(time)))).toEqual(["2027-01-30", "2027-01-31"]);
     const path = filePath(dataset, "2027-01-31", ID);
-    expect(path).toBe(`features/default/user_features/v3-12/day=2027-01-31/${ID}.parquet`);
+    expect(path).toBe(`groups/default/user_features/v3-12/day=2027-01-31/${ID}.parquet`);
     expect(filePath(dataset, undefined, ID)).toContain("/day=mixed/");
-    expect(hiddenPath(path)).toBe(`features/default/user_features/v3-12/day=2027-01-31/.writing-${ID}.parquet`);
+    expect(hiddenPath(path)).toBe(`groups/default/user_features/v3-12/day=2027-01-31/.writing-${ID}.parquet`);
   });
 
   it("knows its files by their names", () => {
@@ -28,9 +28,14 @@ describe("where files are", () => {
     for (const other of ["a.parquet", `${ID}.csv`, `x${ID}.parquet`]) expect(fileIdOf(other)).toBeUndefined();
   });
 
-  it.each(["..", "../x", "a/b", ".hidden", "", "a\0b", "a..b"])("makes no folder of the name %j", (name) => {
+  it.each(["..", "../x", "a/b", ".hidden", "", "a\0b"])("makes no folder of the name %j", (name) => {
     expect(() => filePath({ ...dataset, group: name }, undefined, ID)).toThrow(RangeError);
     expect(() => filePath({ ...dataset, namespace: name }, undefined, ID)).toThrow(RangeError);
+  });
+
+  it("takes every name that definitions take", () => {
+    const path = filePath({ ...dataset, namespace: "a..b", group: "c._-d" }, undefined, ID);
+    expect(insideOf("/data", path)).toBe(`/data/groups/a..b/c._-d/v3-12/day=mixed/${ID}.parquet`);
   });
 
   it("lets no path out of the data folder", () => {

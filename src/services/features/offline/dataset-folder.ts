@@ -3,7 +3,7 @@ import type { Dataset } from "../values/dataset.ts";
 import { MICROS_PER_DAY, MICROS_PER_MS, type Micros } from "../values/micros.ts";
 
 /** Below the data folder: everything in it belongs to the offline store. */
-export const FEATURES_FOLDER = "features";
+export const GROUPS_FOLDER = "groups";
 
 /** What the folder of a file is called that holds rows of many days. */
 const MIXED_DAYS = "mixed";
@@ -29,10 +29,10 @@ export function filePath(dataset: Dataset, day: string | undefined, fileId: stri
   const { namespace, group, firstVersion, datasetId } = dataset;
   for (const name of [namespace, group]) {
     // Names are checked when they are given; a path is worth a second look.
-    if (!SAFE_NAME.test(name) || name.includes("..")) throw new RangeError("A name cannot be a folder.");
+    if (!SAFE_NAME.test(name)) throw new RangeError("A name cannot be a folder.");
   }
   return join(
-    FEATURES_FOLDER,
+    GROUPS_FOLDER,
     namespace,
     group,
     `v${firstVersion}-${datasetId}`,

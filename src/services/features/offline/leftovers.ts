@@ -2,7 +2,7 @@ import type { Dirent } from "node:fs";
 import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { SPILL_FOLDER } from "../../../platform/duckdb/duckdb.ts";
-import { FEATURES_FOLDER, fileIdOf, insideOf } from "./dataset-folder.ts";
+import { GROUPS_FOLDER, fileIdOf, insideOf } from "./dataset-folder.ts";
 import { claimOrphans, forgetFiles, knownFiles, listReplacedFiles } from "./file-catalogue.ts";
 import type { OfflineContext } from "./offline-context.ts";
 import type { RunOptions } from "./offline-store.ts";
@@ -62,7 +62,7 @@ async function claimAbandonedFiles(
     if (orphans.length > 0) await claimOrphans(database, orphans);
     candidates = [];
   };
-  for await (const entry of walk(join(dataDir, FEATURES_FOLDER))) {
+  for await (const entry of walk(join(dataDir, GROUPS_FOLDER))) {
     signal?.throwIfAborted();
     const file = fileIdOf(entry.name);
     const absolute = join(entry.parentPath, entry.name);
