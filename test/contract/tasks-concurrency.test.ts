@@ -81,6 +81,11 @@ describe.each(databaseEngines)("the feed on $name", (engine) => {
       reason: "CURSOR_EXPIRED",
     });
   });
+
+  test("refuses a cursor that no transaction has reached, as after the restore of an older database", async () => {
+    const ahead = readEvents(gateway, cursorAt("9999999999999999999"), 1);
+    await expect(ahead).rejects.toMatchObject({ code: "FAILED_PRECONDITION", reason: "CURSOR_EXPIRED" });
+  });
 });
 
 describe("many at once on Postgres", () => {

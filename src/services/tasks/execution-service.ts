@@ -1,6 +1,7 @@
 import type { Call } from "../../core/call.ts";
 import { invalidArgument } from "../../core/errors.ts";
 import { type Json, jsonSizeBytes } from "../../core/json.ts";
+import { countFitting } from "./fitting-tasks.ts";
 import { createLongestPromises } from "./longest-promises.ts";
 import { type Claim, claimLimited, claimUnlimited } from "./store/claim.ts";
 import { type Completion, type CompletionOutcome, completeTasks } from "./store/complete.ts";
@@ -100,18 +101,21 @@ export function createExecutionService(context: TaskContext): ExecutionService {
       const { namespace, workerId, capabilities, maxTasks, leaseMs } = input;
       const request: Claim = { namespace, queues, workerId, capabilities, maxTasks, leaseMs };
       const limit = call.namespace?.quotas.maxConcurrentExecutions;
-      const rows =
+      const claimed =
         input.waitMs === 0
           ? await claim(request, limit)
           : await claimOrWait(context, await waitKeys(request, limit), input.waitMs, signal ?? call.signal, () =>
               claim(request, limit),
             );
-      if (rows.length === 0) return [];
+      if (claimed.length === 0) return [];
       if (call.abortReason !== undefined || signal?.aborted) {
         // Nobody is there to hear of them.
-        await giveBack(namespace, rows);
+        await giveBack(namespace, claimed);
         return [];
       }
+      const rows = claimed.slice(0, countFitting(claimed));
+      // A client could not take them in, and nobody would work on them.
+      if (rows.length < claimed.length) await giveBack(namespace, claimed.slice(rows.length));
       // A full answer means that there may be more: let the next in line look.
       if (rows.length === maxTasks) for (const queue of queues) readiness.notify(queueKey(namespace, queue), 1);
       try {

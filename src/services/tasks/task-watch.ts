@@ -71,7 +71,7 @@ async function startingCursor(context: TaskContext, cursor: EventCursor | undefi
     throw new AppError(
       "FAILED_PRECONDITION",
       "CURSOR_EXPIRED",
-      "Events after this cursor have been deleted for their age. List the tasks to see how they stand, and watch without a cursor from now on.",
+      "Events after this cursor are not there any more: deleted for their age, or lost when an older database was restored. List the tasks to see how they stand, and watch without a cursor from now on.",
     );
   }
   return cursor;

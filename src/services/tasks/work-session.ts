@@ -2,6 +2,7 @@ import type { Call } from "../../core/call.ts";
 import { AppError, toAppError } from "../../core/errors.ts";
 import { createOutbox, type Outbox } from "../../core/outbox.ts";
 import type { ExecutionService } from "./execution-service.ts";
+import type { Task } from "./task-model.ts";
 import type { WorkCommand, WorkRequest, WorkResponse } from "./work-session-model.ts";
 
 type StartWork = Extract<WorkCommand, { type: "START" }>;
@@ -15,12 +16,12 @@ export type WorkSession = (requests: AsyncIterable<WorkRequest>, call: Call) => 
 /**
  * A worker's conversation: it gets tasks as long as fewer than maxInFlight are unsettled, and sends
  * heartbeats and results. Each command is answered by ACKNOWLEDGED once it is durable, or by REFUSED.
- * When the worker goes away, its leases end by themselves.
+ * When the worker goes away, tasks it was not sent are released; its other leases end by themselves.
  */
 export function createWorkSession(executions: ExecutionService): WorkSession {
   return async function* work(requests, call) {
     const outbox = createOutbox<WorkResponse>();
-    const session: Session = { inFlight: new Map(), stop: new AbortController(), settled: () => {} };
+    const session: Session = { inFlight: new Map(), unsent: new Set(), stop: new AbortController(), settled: () => {} };
     // A worker that is full waits for room, which a call that has ended never gives.
     call.onAbort(() => stop(session));
     const conversation = converse(executions, requests, call, outbox, session).then(
@@ -28,10 +29,14 @@ export function createWorkSession(executions: ExecutionService): WorkSession {
       (error: unknown) => outbox.end(toAppError(error)),
     );
     try {
-      yield* outbox;
+      for await (const response of outbox) {
+        if (response.event.type === "ASSIGNED") session.unsent.delete(response.event.task);
+        yield response;
+      }
     } finally {
       stop(session);
       await conversation;
+      await releaseUnsent(executions, session);
     }
   };
 }
@@ -39,6 +44,8 @@ export function createWorkSession(executions: ExecutionService): WorkSession {
 interface Session {
   /** Task id → fence of what was assigned and is not settled. */
   readonly inFlight: Map<string, number>;
+  /** Assigned tasks that the worker has not been told of yet. */
+  readonly unsent: Set<Task>;
   /** Fires when no more tasks are to be assigned. */
   readonly stop: AbortController;
   /** Wakes the assigner: there may be room. */
@@ -67,6 +74,12 @@ async function converse(
   const assigning = assign(executions, namespace, start, call, outbox, session);
   const listening = listen(executions, namespace, start, iterator, outbox, session);
   await Promise.all([assigning, listening]);
+}
+
+/** A worker that has gone never hears of what was still waiting to be sent; others need not wait for its leases. */
+async function releaseUnsent(executions: ExecutionService, { unsent }: Session): Promise<void> {
+  const release = ({ namespace, taskId, fence }: Task) => executions.release({ namespace, taskId, fence, delayMs: 0 });
+  await Promise.allSettled([...unsent].map(release));
 }
 
 /** Leases tasks while there is room, until the session stops. */
@@ -110,6 +123,7 @@ async function assign(
         continue;
       }
       session.inFlight.set(task.taskId, task.fence);
+      session.unsent.add(task);
       await outbox.put({ event: { type: "ASSIGNED", task } });
     }
   }

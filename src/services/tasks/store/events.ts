@@ -71,11 +71,13 @@ export async function readEvents(
   return rows;
 }
 
-const IS_PAST_HORIZON =
-  "SELECT 1 FROM task_event_horizon WHERE (xid, id, place) > ($1::text::xid8, $2::bigint, $3::integer)";
+// A place that no transaction has reached yet was given out by a database that is no more.
+const IS_NO_PLACE = `
+  SELECT 1 FROM task_event_horizon WHERE (xid, id, place) > ($1::text::xid8, $2::bigint, $3::integer)
+  UNION ALL SELECT 1 WHERE $1::text::xid8 > pg_snapshot_xmax(pg_current_snapshot())`;
 
-/** Whether events after `cursor` have been deleted for their age. */
+/** Whether events after `cursor` have been deleted for their age, or lost when an older database was restored. */
 export async function hasMissedEvents(queryable: Queryable, cursor: EventCursor): Promise<boolean> {
-  const { rowCount } = await queryable.query(IS_PAST_HORIZON, [cursor.xid, cursor.id, cursor.place]);
+  const { rowCount } = await queryable.query(IS_NO_PLACE, [cursor.xid, cursor.id, cursor.place]);
   return rowCount > 0;
 }
