@@ -101,7 +101,7 @@ describe("files of the offline store", () => {
       [dataset.datasetId],
     );
     expect(rows[0]!.path).toMatch(
-      new RegExp(`^features/default/plain/v1-${dataset.datasetId}/day=2027-01-31/[0-9a-f-]{36}\\.parquet$`),
+      new RegExp(`^groups/default/plain/v1-${dataset.datasetId}/day=2027-01-31/[0-9a-f-]{36}\\.parquet$`),
     );
     const file = `read_parquet(${quotePath(inFolder(rows[0]!.path))}, hive_partitioning = false)`;
     expect(await query(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${file})`)).toEqual([

@@ -327,7 +327,10 @@ describe.each(databaseEngines)("leases, fences and attempts on $name", (engine) 
     const task = await leaseOne();
     const released = await gateway.executions.release({ ...held(task), delayMs: 7_200_000 });
     expect(released).toMatchObject({ state: "SCHEDULED", attempt: 0 });
-    await database.query("UPDATE tasks SET run_at = now() - interval '1 second', order_at = now() - interval '1 second' + (order_at - run_at)", []);
+    await database.query(
+      "UPDATE tasks SET run_at = now() - interval '1 second', order_at = now() - interval '1 second' + (order_at - run_at)",
+      [],
+    );
     await promote();
     await gateway.enqueue({ kind: "normal" });
     expect((await leaseOne()).kind).toBe("normal");

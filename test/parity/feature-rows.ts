@@ -185,6 +185,13 @@ export const FEATURE_ROWS: Readonly<Record<string, Row>> = {
     }),
     other: { rows: [{ entity: { user: "b", shop: 0 }, values: {}, eventTime: TIME }] },
   },
+  "features.ingest": {
+    good: async (actor) => ({
+      ...(await writtenGroup(actor)),
+      batch: 1,
+      rows: [{ entity: { user: "b", shop: 0 }, values: { bool: true }, eventTime: TIME }],
+    }),
+  },
   "features.read": {
     good: async (actor) => {
       const { group } = await writtenGroup(actor);

@@ -2,7 +2,7 @@ import type { Dirent } from "node:fs";
 import { readdir, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { SPILL_FOLDER } from "../../../platform/duckdb/duckdb.ts";
-import { GROUPS_FOLDER, fileIdOf, insideOf } from "./dataset-folder.ts";
+import { fileIdOf, GROUPS_FOLDER, insideOf } from "./dataset-folder.ts";
 import { claimOrphans, forgetFiles, knownFiles, listReplacedFiles } from "./file-catalogue.ts";
 import type { OfflineContext } from "./offline-context.ts";
 import type { RunOptions } from "./offline-store.ts";
