@@ -12,6 +12,8 @@ import type { AnyOperation } from "./core/operation.ts";
 import { guardEdges, mayFollow } from "./interceptors/guard-edges.ts";
 import type { Metrics } from "./platform/telemetry/metrics.ts";
 import { type Authenticator, isAllowed, permissionDenied } from "./services/tenancy/index.ts";
+import type { Admit } from "./transports/admit.ts";
+import { createBodyBudget } from "./transports/body-budget.ts";
 import { createGraphqlTransport } from "./transports/graphql/graphql-transport.ts";
 import { createGrpcTransport } from "./transports/grpc/grpc-transport.ts";
 import { DEFAULT_GRPC_LIMITS } from "./transports/grpc/server-options.ts";
@@ -40,7 +42,10 @@ export interface TransportsOptions {
   readonly ready: () => Promise<Health>;
 }
 
-const GRPC_KEEPALIVE = { timeMs: 60_000, timeoutMs: 20_000 } as const;
+const GRPC_KEEPALIVE = { timeMs: 60_000, timeoutMs: 20_000, maxConnectionIdleMs: 300_000 } as const;
+/** How many of the largest requests may be on their way in at a time, over all connections and over one. */
+const MAX_BODIES = 32;
+const MAX_CONNECTION_BODIES = 8;
 const INTROSPECTION = { on: "public", permitted: "authenticated", off: "off" } as const;
 
 export async function createTransports(options: TransportsOptions): Promise<Transports> {
@@ -49,10 +54,15 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
   const httpTls = tls && { cert: tls.cert, key: tls.key, ...(tls.ca && { ca: tls.ca, requestCert: true }) };
   let draining = false;
 
+  const bodies = createBodyBudget(MAX_BODIES * config.maxRequestBytes);
+  const admit: Admit = (authorization) =>
+    authenticator.peek(authorization) ? undefined : authenticator.authenticate(authorization);
   const counting = (protocol: Protocol) => (code: ErrorCode) => options.metrics.requests.refused(protocol, code);
 
   const rest = createRestTransport({
     onRefused: counting("rest"),
+    admit,
+    bodies,
     host: config.host,
     port: config.restPort,
     operations,
@@ -71,6 +81,8 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
   });
   const graphql = createGraphqlTransport({
     onRefused: counting("graphql"),
+    admit,
+    bodies,
     host: config.host,
     port: config.graphqlPort,
     sdl: await readText("../schema/schema.graphql"),
@@ -88,13 +100,19 @@ export async function createTransports(options: TransportsOptions): Promise<Tran
   });
   const grpc = createGrpcTransport({
     onRefused: counting("grpc"),
+    admit,
+    bodies,
     host: config.host,
     port: config.grpcPort,
     operations,
     dispatcher,
     protoDir: fileURLToPath(new URL("../protos", import.meta.url)),
     codec: options.codec,
-    limits: { ...DEFAULT_GRPC_LIMITS, maxReceiveBytes: config.maxRequestBytes },
+    limits: {
+      ...DEFAULT_GRPC_LIMITS,
+      maxReceiveBytes: config.maxRequestBytes,
+      maxConnectionBodyBytes: MAX_CONNECTION_BODIES * config.maxRequestBytes,
+    },
     keepalive: GRPC_KEEPALIVE,
     tls: tls && { ...tls, requireClientCertificate: tls.ca !== undefined },
     reflection: config.grpcReflection,

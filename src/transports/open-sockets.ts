@@ -3,13 +3,13 @@ import { TLSSocket, Server as TlsServer } from "node:tls";
 
 /** The connections of a server, as far as stopping it needs to know them. */
 export interface OpenSockets {
-  /** Ends those that asked for nothing yet: they have sent nothing, or are still in their TLS handshake. */
+  /** Ends those that are still in their TLS handshake, and those of which `isSilent` says that they asked for nothing. */
   endSilent(): void;
   endAll(): void;
 }
 
 /** Node's own ways of closing connections leave out those that are still in their TLS handshake. */
-export function trackSockets(server: Server): OpenSockets {
+export function trackSockets(server: Server, isSilent: (socket: Socket) => boolean): OpenSockets {
   // By the client's address, which a connection keeps when TLS puts a socket of its own around it.
   const sockets = new Map<string, Socket>();
   const isTls = server instanceof TlsServer;
@@ -27,7 +27,7 @@ export function trackSockets(server: Server): OpenSockets {
   return {
     endSilent() {
       for (const socket of sockets.values()) {
-        if (socket.bytesRead === 0 || (isTls && !(socket instanceof TLSSocket))) socket.destroy();
+        if (isSilent(socket) || (isTls && !(socket instanceof TLSSocket))) socket.destroy();
       }
     },
     endAll() {

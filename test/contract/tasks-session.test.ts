@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Call } from "../../src/core/call.ts";
 import { createOutbox } from "../../src/core/outbox.ts";
 import type { WorkCommand, WorkRequest, WorkResponse } from "../../src/services/tasks/work-session-model.ts";
+import { eventually } from "../support/eventually.ts";
 import { databaseEngines, type OpenEngine } from "./engines.ts";
 import { callWith, createTasksFixture, migrateTasks, NAMESPACE, type TasksFixture } from "./tasks-fixture.ts";
 
@@ -71,6 +72,22 @@ describe("a worker's session", () => {
     call.abort();
     await expect(next).rejects.toMatchObject({ code: "CANCELLED" });
     expect(await gateway.lease({ maxTasks: 9 })).toHaveLength(1);
+  });
+
+  test("releases what the worker was not sent when it goes away", async () => {
+    const ids = await gateway.enqueueBatch([{}, {}, {}]);
+    const { answers, hearTask } = await startSession(3);
+    expect((await hearTask()).taskId).toBe(ids[0]);
+    await eventually("all are leased", async () => {
+      const found = await Promise.all(ids.map((id) => gateway.tasks.get(NAMESPACE, id)));
+      return found.every(({ state }) => state === "LEASED");
+    });
+    const left = answers.return!();
+    call.abort();
+    await left;
+    const released = await gateway.lease({ maxTasks: 9 });
+    expect(released.map(({ taskId }) => taskId)).toEqual([ids[1], ids[2]]);
+    expect(released.map(({ attempt }) => attempt)).toEqual([1, 1]);
   });
 
   test("must begin with START", async () => {

@@ -9,16 +9,17 @@ import { restRequest } from "../support/clients-rest.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Actor, type ParityGateway, START_MS, startParityGateway } from "./parity-gateway.ts";
 
-/** Together more than sockets between two processes of one machine hold for a client that does not read. */
-const TASKS = 48;
-const PAYLOAD_BYTES = 250_000;
-const BATCH = 12;
+/** More than sockets between two processes of one machine hold for a client that does not read. */
+const UNREAD_BYTES = 12_000_000;
+/** More than one gRPC answer may have. */
+const UNSENDABLE_BYTES = 17_000_000;
+const LIMITS = { TARL_MAX_PAYLOAD_BYTES: "20000000", TARL_MAX_REQUEST_BYTES: "24000000" };
 
 let gateway: ParityGateway;
 const wire = createGrpcWire();
 
 beforeAll(async () => {
-  gateway = await startParityGateway();
+  gateway = await startParityGateway(LIMITS);
 }, START_MS);
 afterAll(async () => {
   await gateway?.stop();
@@ -117,18 +118,48 @@ test.each(Object.entries(WAYS))(
   "tasks leased to a %s client that has gone are released at once",
   async (name, way) => {
     const actor = await gateway.actor("rest", `gone-${name.toLowerCase().replaceAll(/\W+/g, "-")}`);
-    const payload = "x".repeat(PAYLOAD_BYTES);
-    for (let sent = 0; sent < TASKS; sent += BATCH) {
-      const tasks = Array.from({ length: BATCH }, () => ({ kind: "k", payload }));
-      await actor.must("tasks.batchEnqueue", { queue: "q", tasks });
-    }
-    const lease = { namespace: actor.namespace, queue: "q", workerId: "w", maxTasks: TASKS, leaseMs: 300_000 };
-    const unread = await way.send(lease);
-    await eventually("the tasks are leased", async () => (await countsOf(actor)).leased === TASKS);
+    await actor.must("tasks.enqueue", { queue: "q", kind: "k", payload: "x".repeat(UNREAD_BYTES) });
+    const unread = await way.send({ namespace: actor.namespace, queue: "q", workerId: "w", leaseMs: 300_000 });
+    await eventually("the task is leased", async () => (await countsOf(actor)).leased === 1);
     unread.leave();
-    await eventually("the tasks are ready again", async () => (await countsOf(actor)).ready === TASKS);
+    await eventually("the task is ready again", async () => (await countsOf(actor)).ready === 1);
     const { tasks } = await actor.must("tasks.list", { pageSize: 1 });
     expect(tasks[0].attempt).toBe(0);
+  },
+  60_000,
+);
+
+test("a task that is too large for an answer over gRPC is released at once", async () => {
+  const rest = await gateway.actor("rest", "unsendable");
+  await rest.must("tasks.enqueue", { queue: "q", kind: "k", payload: "x".repeat(UNSENDABLE_BYTES) });
+  const lease = { namespace: rest.namespace, queue: "q", workerId: "w", leaseMs: 300_000 };
+  const refused = await gateway.clients.grpc.call("tasks.lease", lease, { authorization: gateway.admin });
+  expect(refused).toMatchObject({ code: "RESOURCE_EXHAUSTED", reason: "ANSWER_TOO_LARGE" });
+  await eventually("the task is ready again", async () => (await countsOf(rest)).ready === 1);
+  const { tasks } = await rest.must("tasks.lease", lease);
+  expect(tasks).toMatchObject([{ attempt: 1 }]);
+}, 60_000);
+
+test.each(["rest", "grpc", "graphql"] as const)(
+  "what one lease answers over %s fits what gRPC clients take in, and the rest is there for the next",
+  async (protocol) => {
+    const actor = await gateway.actor(protocol, `fits-${protocol}`);
+    // Small numbers are several times longer in protobuf than in JSON.
+    const payload = Array.from({ length: 60_000 }, () => 1);
+    const tasks = Array.from({ length: 12 }, () => ({ kind: "k", payload }));
+    await actor.must("tasks.batchEnqueue", { queue: "q", tasks });
+    const seen = new Set<string>();
+    for (let left = 12; left > 0; ) {
+      const leased = await actor.must("tasks.lease", { queue: "q", workerId: "w", maxTasks: 100, leaseMs: 300_000 });
+      expect(leased.tasks.length).toBeGreaterThan(0);
+      expect(leased.tasks.length).toBeLessThan(12);
+      for (const task of leased.tasks) {
+        expect(task.attempt).toBe(1);
+        seen.add(task.taskId);
+      }
+      left -= leased.tasks.length;
+    }
+    expect(seen.size).toBe(12);
   },
   60_000,
 );

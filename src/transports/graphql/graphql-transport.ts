@@ -1,8 +1,10 @@
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { Component } from "../../core/lifecycle.ts";
+import { createBodyBudget } from "../body-budget.ts";
 import { DRAIN_FLUSH_MS } from "../gateway-draining.ts";
 import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
+import { type OpenSockets, trackSockets } from "../open-sockets.ts";
 import { type ActiveRequests, createActiveRequests } from "./active-requests.ts";
 import { createEngine } from "./engine.ts";
 import { createHttpHandler, ENDPOINT } from "./http-handler.ts";
@@ -23,6 +25,8 @@ const HTTP_SERVER_OPTIONS = {
   requestTimeout: 60_000,
   // Longer than the 60 s that load balancers commonly keep idle connections, so that they close first.
   keepAliveTimeout: 65_000,
+  // Node looks for slow clients only this often, whatever the timeouts say.
+  connectionsCheckingInterval: 5_000,
 };
 const MAX_CONNECTIONS = 10_000;
 /** A client that neither reads nor writes for so long is gone; long polls and heartbeats are far shorter. */
@@ -49,9 +53,13 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
   });
   const active = createActiveRequests();
   const mayIntrospect = createIntrospectionGuard(options);
+  const admit = options.admit ?? (() => undefined);
+  const budget = options.bodies ?? createBodyBudget(Number.POSITIVE_INFINITY);
   const handler = createHttpHandler({
     engine,
     limits,
+    admit,
+    bodyOptions: { maxBytes: limits.maxBodyBytes, budget },
     active,
     mayIntrospect,
     graphiql: options.graphiql,
@@ -65,9 +73,11 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
     mayIntrospect,
     authenticate: options.authenticate,
     logger,
+    budget,
     onRefused,
   });
-  const server = createHttpServer(options, handler);
+  const server = createHttpServer(options, limits, handler);
+  const connections = trackSockets(server, (socket) => socket.bytesRead === 0);
   server.on("upgrade", (request, socket, head) => sockets.upgrade(request, socket, head));
 
   let started: Promise<void> | undefined;
@@ -82,15 +92,19 @@ export function createGraphqlTransport(options: GraphqlTransportOptions): Graphq
       return started;
     },
     stop(deadlineMs) {
-      stopped ??= drain(server, sockets, active, deadlineMs);
+      stopped ??= drain(server, connections, sockets, active, deadlineMs);
       return stopped;
     },
   };
 }
 
-function createHttpServer({ tls }: GraphqlTransportOptions, handler: RequestListener): Server {
+function createHttpServer(
+  { tls }: GraphqlTransportOptions,
+  { handshakeTimeoutMs }: GraphqlLimits,
+  handler: RequestListener,
+): Server {
   const server = tls
-    ? createTlsServer({ ...HTTP_SERVER_OPTIONS, ...tls }, handler)
+    ? createTlsServer({ handshakeTimeout: handshakeTimeoutMs, ...HTTP_SERVER_OPTIONS, ...tls }, handler)
     : createServer(HTTP_SERVER_OPTIONS, handler);
   server.maxConnections = MAX_CONNECTIONS;
   server.setTimeout(SILENT_CONNECTION_MS);
@@ -98,14 +112,22 @@ function createHttpServer({ tls }: GraphqlTransportOptions, handler: RequestList
 }
 
 /** Ends streams at once with an error that says so, lets the rest finish until shortly before the deadline, then cuts what is left. */
-async function drain(server: Server, sockets: SocketServer, active: ActiveRequests, deadlineMs: number): Promise<void> {
+async function drain(
+  server: Server,
+  connections: OpenSockets,
+  sockets: SocketServer,
+  active: ActiveRequests,
+  deadlineMs: number,
+): Promise<void> {
   const until = performance.now() + deadlineMs;
   const closingMs = () => Math.min(CLOSE_HANDSHAKE_MS, Math.max(0, until - performance.now()));
   sockets.refuseNew();
   const closed = server.listening ? new Promise<void>((resolve) => server.close(() => resolve())) : Promise.resolve();
-  await active.drain(deadlineMs - DRAIN_FLUSH_MS);
+  // Node counts a connection that has never sent anything as busy; browsers open such ones ahead.
+  connections.endSilent();
+  await active.drain(Math.max(0, deadlineMs - DRAIN_FLUSH_MS));
   await sockets.close(closingMs());
-  const timer = setTimeout(() => server.closeAllConnections(), closingMs());
+  const timer = setTimeout(() => connections.endAll(), closingMs());
   server.closeIdleConnections();
   await closed;
   clearTimeout(timer);

@@ -3,7 +3,9 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import type { GraphQLError } from "graphql";
 import { type AppError, toAppError } from "../../core/errors.ts";
 import type { Logger } from "../../core/logger.ts";
+import type { Admit } from "../admit.ts";
 import { HttpError } from "../http/http-error.ts";
+import { hasGuardedBody, type ReadBytesOptions, readBytes } from "../http/read-bytes.ts";
 import { readRequestId } from "../http/request-facts.ts";
 import { STATUS_BY_CODE } from "../http/status.ts";
 import type { OnRefused } from "../on-refused.ts";
@@ -15,7 +17,7 @@ import { codeOf, toGraphqlError } from "./errors.ts";
 import { openEventStream, sendSubscription } from "./event-stream.ts";
 import { createGraphiqlPage, wantsPage } from "./graphiql.ts";
 import { readGraphqlFacts } from "./graphql-facts.ts";
-import { type HttpParams, parseBody, parseSearch, readBody } from "./http-params.ts";
+import { type HttpParams, parseBody, parseSearch } from "./http-params.ts";
 import type { IntrospectionGuard } from "./introspection.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import { type AnswerType, checkContentType, EVENT_STREAM_TYPE, JSON_TYPE, negotiate } from "./media-type.ts";
@@ -25,6 +27,8 @@ export const ENDPOINT = "/graphql";
 export interface HttpHandlerOptions {
   readonly engine: Engine;
   readonly limits: GraphqlLimits;
+  readonly admit: Admit;
+  readonly bodyOptions: ReadBytesOptions;
   readonly active: ActiveRequests;
   readonly mayIntrospect: IntrospectionGuard;
   readonly graphiql: boolean;
@@ -71,7 +75,19 @@ export function createHttpHandler(options: HttpHandlerOptions) {
   async function readParams(request: IncomingMessage): Promise<HttpParams> {
     if (request.method === "GET") return parseSearch(request.url ?? "");
     checkContentType(request.headers["content-type"], request.headers["content-encoding"]);
-    return parseBody(await readBody(request, limits.maxBodyBytes));
+    // What strangers may ask for is short.
+    if (hasGuardedBody(request)) await options.admit(request.headers.authorization);
+    return parseBody(await readBody(request));
+  }
+
+  async function readBody(request: IncomingMessage): Promise<string> {
+    try {
+      return (await readBytes(request, options.bodyOptions)).toString("utf8");
+    } catch (error) {
+      // A client that is still sending would not hear the answer over it.
+      request.resume();
+      throw error;
+    }
   }
 
   async function execute(

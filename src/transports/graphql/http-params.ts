@@ -1,5 +1,4 @@
-import type { IncomingMessage } from "node:http";
-import { badParameter, bodyTooLarge, HttpError } from "../http/http-error.ts";
+import { badParameter, HttpError } from "../http/http-error.ts";
 import type { GraphqlParams } from "./engine.ts";
 
 export interface HttpParams extends GraphqlParams {
@@ -7,27 +6,6 @@ export interface HttpParams extends GraphqlParams {
 }
 
 const PARAMETERS = ["query", "operationName", "variables", "extensions"];
-
-/** Reads a body into memory, but no more of it than `maxBytes`. */
-export function readBody(request: IncomingMessage, maxBytes: number): Promise<string> {
-  const length = Number(request.headers["content-length"]);
-  if (length > maxBytes) return Promise.reject(bodyTooLarge(maxBytes));
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    request.on("data", (chunk: Buffer) => {
-      bytes += chunk.length;
-      if (bytes <= maxBytes) {
-        chunks.push(chunk);
-        return;
-      }
-      chunks.length = 0;
-      reject(bodyTooLarge(maxBytes));
-    });
-    request.on("end", () => resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString("utf8")));
-    request.on("error", () => reject(new HttpError(400, "CANCELLED", "CLIENT_CLOSED", "The request was cut off.")));
-  });
-}
 
 /** The parameters in a JSON body. */
 export function parseBody(body: string): HttpParams {

@@ -13,6 +13,8 @@ export interface GraphqlLimits {
   readonly maxCost: number;
   /** How many parsed and validated queries are remembered. */
   readonly maxCachedQueries: number;
+  /** How long a TLS handshake may take. */
+  readonly handshakeTimeoutMs: number;
   readonly maxSockets: number;
   readonly maxOperationsPerSocket: number;
   /** What may wait for a WebSocket client to read it before the socket is ended. */
@@ -33,6 +35,7 @@ export const DEFAULT_GRAPHQL_LIMITS: GraphqlLimits = {
   // A page of 1,000 tasks with all their fields costs 13,000.
   maxCost: 20_000,
   maxCachedQueries: 1_000,
+  handshakeTimeoutMs: 10_000,
   maxSockets: 10_000,
   maxOperationsPerSocket: 100,
   maxBufferedBytes: 8 * 1024 * 1024,

@@ -5,6 +5,8 @@ import type { Dispatcher } from "../../core/exchange.ts";
 import type { Logger } from "../../core/logger.ts";
 import type { AnyOperation } from "../../core/operation.ts";
 import type { Principal } from "../../core/principal.ts";
+import type { Admit } from "../admit.ts";
+import type { BodyBudget } from "../body-budget.ts";
 import type { OnRefused } from "../on-refused.ts";
 import type { GraphqlLimits } from "./limits.ts";
 import type { MayRead } from "./relations.ts";
@@ -31,6 +33,10 @@ export interface GraphqlTransportOptions {
   readonly dispatcher: Dispatcher;
   /** Resolves an Authorization value or throws UNAUTHENTICATED; asked when a socket opens and before introspection. */
   readonly authenticate: (authorization: string | undefined) => Promise<Principal>;
+  /** Asked before a body or message of some size is taken in; without it, every one is. */
+  readonly admit?: Admit | undefined;
+  /** What the bodies of all transports together may take. */
+  readonly bodies?: BodyBudget | undefined;
   readonly logger: Logger;
   /** For the metrics. */
   readonly onRefused?: OnRefused | undefined;

@@ -3,8 +3,10 @@ import type { Duplex } from "node:stream";
 import { CloseCode, handleProtocols, makeServer } from "graphql-ws";
 import { type RawData, type WebSocket, WebSocketServer } from "ws";
 import type { Logger } from "../../core/logger.ts";
+import type { BodyBudget } from "../body-budget.ts";
 import { abortContext, endContext } from "./context.ts";
 import { ENDPOINT, pathOf } from "./http-handler.ts";
+import { meterSocket } from "./socket-meter.ts";
 import { createSocketHooks, type SocketSession, type SocketSessionOptions } from "./socket-session.ts";
 
 /** RFC 6455 and IANA: the server restarts; connect again. */
@@ -12,6 +14,8 @@ const SERVICE_RESTART = 1012;
 
 export interface SocketServerOptions extends SocketSessionOptions {
   readonly logger: Logger;
+  /** What all bodies and messages that are being taken in may take together. */
+  readonly budget: BodyBudget;
 }
 
 export interface SocketServer {
@@ -47,7 +51,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
   }, limits.heartbeatMs);
   timer.unref();
 
-  function accept(socket: WebSocket, request: IncomingMessage): void {
+  function accept(socket: WebSocket, request: IncomingMessage, connection: Duplex): void {
     const session: SocketSession = {
       peer: request.socket.remoteAddress,
       authorization: request.headers.authorization,
@@ -57,6 +61,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
       isBroken: false,
     };
     const heartbeat = { missed: 0 };
+    meterSocket(socket, connection, { budget: options.budget, isKnown: () => session.principal !== undefined });
     sessions.set(socket, session);
     heartbeats.set(socket, heartbeat);
     socket.on("pong", () => {
@@ -128,7 +133,7 @@ export function createSocketServer(options: SocketServerOptions): SocketServer {
     upgrade(request, socket, head) {
       if (pathOf(request) !== ENDPOINT) return refuse(socket, "404 Not Found");
       if (isRefusing || sessions.size >= limits.maxSockets) return refuse(socket, "503 Service Unavailable");
-      server.handleUpgrade(request, socket, head, accept);
+      server.handleUpgrade(request, socket, head, (opened) => accept(opened, request, socket));
     },
     refuseNew() {
       isRefusing = true;

@@ -118,8 +118,8 @@ export function createCallInterceptor(own: OwnStatus, begun: (call: BegunCall) =
 function resetOnceAnswered({ stream, metadataSent, receivedHalfClose }: InnermostCall): void {
   if (receivedHalfClose || stream.destroyed) return;
   const reset = () => stream.close(constants.NGHTTP2_NO_ERROR);
-  // grpc-js listens for this too, and sends the trailers before.
-  if (metadataSent) stream.once("wantTrailers", reset);
+  // grpc-js listens for this too, and Node sends the trailers that it then gives in an immediate of its own.
+  if (metadataSent) stream.once("wantTrailers", () => setImmediate(reset));
   else reset();
 }
 

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AppError, invalidArgument } from "../../core/errors.ts";
 import { bodyTooLarge } from "../http/http-error.ts";
+import { type ReadBytesOptions, readBytes } from "../http/read-bytes.ts";
 import { findJsonSyntaxError } from "./json-syntax.ts";
 import { unsupportedMediaType } from "./refusals.ts";
 
@@ -26,28 +27,6 @@ function checkMediaType(request: IncomingMessage): void {
   }
 }
 
-/** Collects the body's bytes, and stops reading as soon as there are too many. */
-function readBytes(request: IncomingMessage, maxBodyBytes: number): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let size = 0;
-    const onData = (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > maxBodyBytes) {
-        request.off("data", onData);
-        request.pause();
-        reject(bodyTooLarge(maxBodyBytes));
-      } else chunks.push(chunk);
-    };
-    request.on("data", onData);
-    request.once("end", () => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
-    const onGone = () =>
-      reject(new AppError("CANCELLED", "CLIENT_CLOSED", "The client went away before its body ended."));
-    request.once("error", onGone);
-    request.once("close", onGone);
-  });
-}
-
 function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw invalidArgument([{ field: "", message: "The body is not valid UTF-8." }]);
   const text = bytes.toString();
@@ -69,13 +48,13 @@ function parseJson(bytes: Buffer): unknown {
 export async function readJsonBody(
   request: IncomingMessage,
   response: ServerResponse,
-  maxBodyBytes: number,
+  options: ReadBytesOptions,
 ): Promise<Record<string, unknown>> {
   if (!hasBody(request)) return {};
   checkMediaType(request);
-  if (Number(request.headers["content-length"]) > maxBodyBytes) throw bodyTooLarge(maxBodyBytes);
+  if (Number(request.headers["content-length"]) > options.maxBytes) throw bodyTooLarge(options.maxBytes);
   if (request.headers.expect !== undefined) response.writeContinue();
-  const bytes = await readBytes(request, maxBodyBytes);
+  const bytes = await readBytes(request, options);
   if (bytes.length === 0) return {};
   const value = parseJson(bytes);
   if (typeof value !== "object" || value === null || Array.isArray(value)) {

@@ -2,6 +2,8 @@ import type { Call } from "../../core/call.ts";
 import type { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
 import type { IdGenerator } from "../../core/ids.ts";
+import type { Admit } from "../admit.ts";
+import type { ReadBytesOptions } from "../http/read-bytes.ts";
 import type { OnRefused } from "../on-refused.ts";
 import type { CorsPolicy } from "./cors.ts";
 import type { RestLimits } from "./limits.ts";
@@ -25,6 +27,8 @@ export interface RestContext {
   readonly logger: RestLogger;
   readonly onRefused: OnRefused;
   readonly limits: RestLimits;
+  readonly admit: Admit;
+  readonly bodyOptions: ReadBytesOptions;
   readonly cors: CorsPolicy | undefined;
   readonly streams: Set<LiveStream>;
   /** Calls with one answer that are under way. */

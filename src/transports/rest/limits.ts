@@ -7,6 +7,7 @@ export interface RestLimits {
   readonly maxConnections: number;
   /** After so many requests a connection is closed, so that load spreads over new replicas. 0 is never. */
   readonly maxRequestsPerSocket: number;
+  readonly handshakeTimeoutMs: number;
   /** A client that sends its headers more slowly is cut off with 408. */
   readonly headersTimeoutMs: number;
   /** As above, for the whole request with its body. */
@@ -28,6 +29,7 @@ export const DEFAULT_REST_LIMITS: RestLimits = {
   maxHeaderBytes: 16 * 1024,
   maxConnections: 10_000,
   maxRequestsPerSocket: 100_000,
+  handshakeTimeoutMs: 10_000,
   headersTimeoutMs: 15_000,
   requestTimeoutMs: 60_000,
   keepAliveTimeoutMs: 65_000,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { AppError, invalidArgument } from "../../core/errors.ts";
+import type { ReadBytesOptions } from "../http/read-bytes.ts";
 import { hasBody, readJsonBody } from "./body.ts";
-import type { RestLimits } from "./limits.ts";
 import { readPathInput } from "./path-input.ts";
 import { parseQuery, readQueryInput } from "./query-input.ts";
 import type { Route } from "./route.ts";
@@ -34,7 +34,7 @@ export function readInput(
   route: Route,
   segments: readonly string[],
   query: string,
-  limits: RestLimits,
+  bodyOptions: ReadBytesOptions,
 ): Input | Promise<Input> {
   const fromUrl = readPathInput(route.variables, segments, route.fields);
   const { method } = route.pattern;
@@ -42,7 +42,7 @@ export function readInput(
     if (query !== "") readQueryInput(query, route.fields, fromUrl);
   } else if (query !== "") refuseQuery(query);
   if (method !== "GET") {
-    return readJsonBody(request, response, limits.maxBodyBytes).then((body) => mergeIntoBody(body, fromUrl));
+    return readJsonBody(request, response, bodyOptions).then((body) => mergeIntoBody(body, fromUrl));
   }
   if (hasBody(request)) {
     throw new AppError(

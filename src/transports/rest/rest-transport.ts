@@ -6,9 +6,12 @@ import type { Dispatcher } from "../../core/exchange.ts";
 import type { IdGenerator } from "../../core/ids.ts";
 import type { Component } from "../../core/lifecycle.ts";
 import type { AnyOperation } from "../../core/operation.ts";
+import type { Admit } from "../admit.ts";
+import { type BodyBudget, createBodyBudget } from "../body-budget.ts";
 import { DRAIN_FLUSH_MS, gatewayDraining } from "../gateway-draining.ts";
 import { addressOf, type HttpAddress, listen } from "../http/listen.ts";
 import type { OnRefused } from "../on-refused.ts";
+import { type OpenSockets, trackSockets } from "../open-sockets.ts";
 import { answerClientError } from "./client-error.ts";
 import type { RestContext, RestLogger } from "./context.ts";
 import { createCorsPolicy } from "./cors.ts";
@@ -27,6 +30,10 @@ export interface RestTransportOptions extends PageOptions {
   readonly logger: RestLogger;
   /** For the metrics. */
   readonly onRefused?: OnRefused | undefined;
+  /** Asked before a body of some size is taken in; without it, every one is. */
+  readonly admit?: Admit | undefined;
+  /** What the bodies of all transports together may take. */
+  readonly bodies?: BodyBudget | undefined;
   readonly limits?: Partial<RestLimits> | undefined;
   /** Origins whose pages may call from a browser; none by default. */
   readonly corsOrigins?: readonly string[] | undefined;
@@ -52,7 +59,7 @@ function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handl
     connectionsCheckingInterval: Math.min(MAX_TIMEOUT_CHECK_MS, Math.ceil(limits.headersTimeoutMs / 2)),
   };
   const server = tls
-    ? createTlsServer({ handshakeTimeout: limits.headersTimeoutMs, ...options, ...tls }, handler)
+    ? createTlsServer({ handshakeTimeout: limits.handshakeTimeoutMs, ...options, ...tls }, handler)
     : createServer(options, handler);
   server.maxConnections = limits.maxConnections;
   server.maxRequestsPerSocket = limits.maxRequestsPerSocket;
@@ -62,19 +69,22 @@ function createHttpServer(limits: RestLimits, tls: TlsOptions | undefined, handl
 }
 
 /** Ends streams at once, lets requests finish until shortly before the deadline, then tells those left why they end. */
-async function drain(server: Server, sockets: Set<Socket>, context: RestContext, deadlineMs: number): Promise<void> {
+async function drain(server: Server, sockets: OpenSockets, context: RestContext, deadlineMs: number): Promise<void> {
   context.draining = true;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const reason = gatewayDraining();
   for (const stream of [...context.streams]) stream.end(reason);
   // Node counts a connection that has never sent anything as busy; browsers open such ones ahead.
-  for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+  sockets.endSilent();
   // A connection whose answer ends after this point stays open for its client's next request.
   const sweep = setInterval(() => server.closeIdleConnections(), IDLE_SWEEP_MS);
-  const lateTimer = setTimeout(() => {
-    for (const call of [...context.calls]) call.abort(reason);
-  }, deadlineMs - DRAIN_FLUSH_MS);
-  const cutTimer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+  const lateTimer = setTimeout(
+    () => {
+      for (const call of [...context.calls]) call.abort(reason);
+    },
+    Math.max(0, deadlineMs - DRAIN_FLUSH_MS),
+  );
+  const cutTimer = setTimeout(() => sockets.endAll(), deadlineMs);
   await closed;
   clearInterval(sweep);
   clearTimeout(lateTimer);
@@ -90,6 +100,11 @@ export function createRestTransport(options: RestTransportOptions): RestTranspor
     logger: options.logger,
     onRefused: options.onRefused ?? (() => {}),
     limits,
+    admit: options.admit ?? (() => undefined),
+    bodyOptions: {
+      maxBytes: limits.maxBodyBytes,
+      budget: options.bodies ?? createBodyBudget(Number.POSITIVE_INFINITY),
+    },
     cors: createCorsPolicy(options.corsOrigins ?? []),
     streams: new Set(),
     calls: new Set(),
@@ -103,11 +118,7 @@ export function createRestTransport(options: RestTransportOptions): RestTranspor
     ),
   );
   const server = createHttpServer(limits, options.tls, handler);
-  const sockets = new Set<Socket>();
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
-  });
+  const sockets = trackSockets(server, (socket) => socket.bytesRead === 0);
   server.on("clientError", (error, socket) => answerClientError(error, socket as Socket, context));
 
   let started: Promise<void> | undefined;

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Call } from "../../core/call.ts";
-import { AppError } from "../../core/errors.ts";
+import { AppError, toAppError } from "../../core/errors.ts";
+import { hasGuardedBody } from "../http/read-bytes.ts";
 import { preferredType } from "./accept.ts";
 import { sendOutput, sendProblem, sendRefusal } from "./answer.ts";
 import type { RestContext } from "./context.ts";
@@ -15,6 +16,17 @@ const JSON_TYPES = ["application/json"];
 function checkAcceptsJson(accept: string | undefined): void {
   if (accept === undefined || accept === "*/*" || accept === "application/json") return;
   if (preferredType(accept, JSON_TYPES) === undefined) throw notAcceptable(JSON_TYPES);
+}
+
+/** Whether the credential of the request is one whose body is taken in. */
+async function isAdmitted({ admit }: RestContext, request: IncomingMessage): Promise<boolean> {
+  try {
+    await admit(request.headers.authorization);
+    return true;
+  } catch (thrown) {
+    if (toAppError(thrown).code === "UNAUTHENTICATED") return false;
+    throw thrown;
+  }
 }
 
 /** Decodes one request, calls its operation and encodes the answer. Never throws. */
@@ -33,13 +45,15 @@ export async function serveOperation(
     call = new Call(readIncoming(request));
     if (operation.kind === "serverStream") {
       if (request.method === "HEAD") throw methodNotAllowed("HEAD", "GET, OPTIONS");
-      const input = await readInput(request, response, route, segments, query, context.limits);
+      const input = await readInput(request, response, route, segments, query, context.bodyOptions);
       applyLastEventId(request, operation, input);
       return await serveStream(context, request, response, operation, input, call);
     }
     checkAcceptsJson(request.headers.accept);
-    const reading = readInput(request, response, route, segments, query, context.limits);
-    const input = reading instanceof Promise ? await reading : reading;
+    const isRead = !hasGuardedBody(request) || (await isAdmitted(context, request));
+    // The operation refuses whoever is not admitted, before it looks at an input.
+    const reading = isRead && readInput(request, response, route, segments, query, context.bodyOptions);
+    const input = reading instanceof Promise ? await reading : reading || undefined;
     const running = call;
     response.once("close", () => {
       if (response.writableFinished) return running.delivered();
