@@ -49,7 +49,14 @@ async function install(
   const resources = await Promise.all(needs.map((need) => need()));
   const all = Object.assign({}, ...resources.map((resource) => resource.environment), environment) as Environment;
   // Together, because that is how several replicas of a new installation start.
-  const gateways = await Promise.all(Array.from({ length: count }, () => startGateway({ environment: all })));
+  const starts = await Promise.allSettled(Array.from({ length: count }, () => startGateway({ environment: all })));
+  const gateways = starts.flatMap((start) => (start.status === "fulfilled" ? [start.value] : []));
+  const failed = starts.find((start) => start.status === "rejected");
+  if (failed !== undefined) {
+    await Promise.all(gateways.map((gateway) => gateway.remove()));
+    for (const resource of resources) await resource.remove();
+    throw failed.reason;
+  }
   const [a, b = a] = gateways as [GatewayProcess, GatewayProcess?];
   const keys = gateways.flatMap((gateway) => adminKeyOf(gateway));
   expect(keys, "admin keys made").toHaveLength(1);
