@@ -85,14 +85,19 @@ export async function startGateway(options: GatewayProcessOptions = {}): Promise
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "tarl-gateway-"));
   const ports = await portEnvironment();
   let output = "";
+  let outputOfStart = "";
   let environment = options.environment ?? {};
   const keep = (text: string) => {
     output = (output + text).slice(-OUTPUT_KEPT_CHARACTERS);
+    outputOfStart = (outputOfStart + text).slice(-OUTPUT_KEPT_CHARACTERS);
   };
-  const launch = () => spawnMain(dir, { ...ports, ...environment }, keep);
+  const launch = () => {
+    outputOfStart = "";
+    return spawnMain(dir, { ...ports, ...environment }, keep);
+  };
 
   let running = launch();
-  let addresses = await waitUntilReady(running, () => output);
+  let addresses = await waitUntilReady(running, () => outputOfStart);
 
   const end = async (signal: NodeJS.Signals): Promise<Ending> => {
     if (!running.hasEnded()) running.child.kill(signal);
@@ -134,9 +139,8 @@ export async function startGateway(options: GatewayProcessOptions = {}): Promise
     async restart(changed) {
       await end("SIGKILL");
       environment = { ...environment, ...changed };
-      const before = output.length;
       running = launch();
-      addresses = await waitUntilReady(running, () => output.slice(before));
+      addresses = await waitUntilReady(running, () => outputOfStart);
     },
     async remove() {
       await end("SIGKILL");
