@@ -52,6 +52,17 @@ describe("compose.yaml", () => {
 describe("kubernetes", () => {
   const pod = () => documentsOf("kubernetes/deployment.yaml")[0].spec.template.spec;
 
+  test("all pods share the folder of feature files", () => {
+    const [configMap] = documentsOf("kubernetes/config-map.yaml");
+    const config = loadConfig(configMap.data);
+    const { containers, volumes } = pod();
+    const mount = containers[0].volumeMounts.find((one: { mountPath: string }) => one.mountPath === config.featuresDir);
+    const volume = volumes.find((one: { name: string }) => one.name === mount.name);
+    const [claim] = documentsOf("kubernetes/features-volume.yaml");
+    expect(volume.persistentVolumeClaim.claimName).toBe(claim.metadata.name);
+    expect(claim.spec.accessModes).toEqual(["ReadWriteMany"]);
+  });
+
   test("the configuration and the example secret load together", () => {
     const [configMap] = documentsOf("kubernetes/config-map.yaml");
     const [secret] = documentsOf("kubernetes/secret.example.yaml");
