@@ -105,10 +105,10 @@ export const BUILT_IN_ROLES: ReadonlyMap<string, BuiltInRole> = new Map([
   builtIn("admin", "May do everything, also what later versions add.", [ALL_PERMISSIONS]),
   builtIn(
     "operator",
-    "Runs the work: everything on tasks, queues, workers and leases; no keys and no roles.",
+    "Runs the work: everything on tasks, queues, workers, leases and features; no keys and no roles.",
     OPERATOR,
   ),
-  builtIn("worker", "Leases tasks and completes them.", WORKER),
+  builtIn("worker", "Leases tasks and completes them; reads and writes features.", WORKER),
   builtIn("viewer", "Sees everything but payloads, results and keys; changes nothing.", VIEWER),
 ]);
 
