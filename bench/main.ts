@@ -1,5 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { batchCases } from "./cases/batches.ts";
+import { featureIngestCase } from "./cases/feature-ingest.ts";
+import { featureJoinCase } from "./cases/feature-join.ts";
+import { featureReadsCase } from "./cases/feature-reads.ts";
+import { featureSingleCase } from "./cases/feature-single.ts";
 import { getTaskCases } from "./cases/get-task.ts";
 import { memoryCases } from "./cases/memory-call.ts";
 import { singleTasksCase } from "./cases/single-tasks.ts";
@@ -11,7 +15,18 @@ import { type BenchOptions, readOptions, USAGE } from "./harness/options.ts";
 import { renderTable } from "./harness/report.ts";
 import type { Row } from "./harness/row.ts";
 
-const CASES: readonly Case[] = [...memoryCases, ...getTaskCases, ...batchCases, wakeUpCase, singleTasksCase, startCase];
+const CASES: readonly Case[] = [
+  ...memoryCases,
+  ...getTaskCases,
+  ...batchCases,
+  wakeUpCase,
+  singleTasksCase,
+  featureReadsCase,
+  featureSingleCase,
+  featureIngestCase,
+  featureJoinCase,
+  startCase,
+];
 
 async function main(): Promise<void> {
   const options = readOptions(process.argv.slice(2));

@@ -101,6 +101,7 @@ export async function createDomains(options: DomainsOptions): Promise<Domains> {
       tenancy,
       tasks.maintenance,
       features.upkeep,
+      features.jobs,
       createLeaseSweeper({ leases, logger }),
       createRecordPurge(records, logger),
     ],

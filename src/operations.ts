@@ -34,4 +34,7 @@ export const services: Readonly<Record<string, string>> = {
   WorkerService: "Workers: the processes that lease tasks, what they can do, and whether they are alive.",
   FeatureService:
     "Features: groups with typed, versioned schemas, views that list what a model reads, sharing between namespaces, and search.",
+  FeatureFileService: "Files with rows of features, on their way in and out: uploaded in parts, and read back.",
+  FeatureJobService:
+    "Work on many rows of features that goes on when a gateway dies: imports, exports, and rebuilding the online store.",
 };

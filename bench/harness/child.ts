@@ -29,6 +29,7 @@ export interface Child<Ready> {
   readonly startMs: number;
   send(message: object): void;
   onMessage(listener: (message: unknown) => void): void;
+  onExit(listener: () => void): void;
   /** SIGTERM, and SIGKILL where that does not help. */
   stop(): Promise<void>;
 }
@@ -97,6 +98,7 @@ export async function startChild<Ready>(options: ChildOptions<Ready>): Promise<C
     startMs,
     send: (message) => void child.send(message),
     onMessage: (listener) => void child.on("message", listener),
+    onExit: (listener) => void child.once("exit", listener),
     async stop() {
       signal("SIGTERM");
       const timer = setTimeout(() => signal("SIGKILL"), STOP_TIMEOUT_MS);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 
 /** Which core each side gets, as `taskset -c` writes them. */
 export interface Cores {
@@ -47,35 +47,67 @@ export function readCpuSeconds(pid: number): number | undefined {
   return fields && (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_SECOND;
 }
 
-/** What /proc/…/stat says after the name: the parent is the 2nd field, user and system time are the 12th and 13th. */
 function readStat(pid: number): string[] | undefined {
+  const stat = readStatText(pid);
+  return stat === undefined ? undefined : fieldsOf(stat);
+}
+
+function readStatText(pid: number): string | undefined {
   try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name stands in parentheses and may hold spaces.
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
   } catch {
     return undefined;
   }
 }
 
+/** What stands after the name: the parent is the 2nd field, user and system time are the 12th and 13th. */
+function fieldsOf(stat: string): string[] {
+  // The name stands in parentheses and may hold spaces.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
 /** The CPU time of a process and of all that it started and are still there, with what those waited for. */
 export function readTreeCpuSeconds(root: number): number | undefined {
   if (readCpuSeconds(root) === undefined) return undefined;
+  return listTree(root).reduce((total, { seconds }) => total + seconds, 0);
+}
+
+/** The same by the processes' names, where `names` does not know a better one; empty where there is no /proc. */
+export function readTreeCpuByName(root: number, names: ReadonlyMap<number, string>): Map<string, number> {
+  const sums = new Map<string, number>();
+  if (readCpuSeconds(root) === undefined) return sums;
+  for (const { pid, name: own, seconds } of listTree(root)) {
+    const name = names.get(pid) ?? own;
+    sums.set(name, (sums.get(name) ?? 0) + seconds);
+  }
+  return sums;
+}
+
+interface Process {
+  readonly pid: number;
+  readonly parent: number;
+  readonly name: string;
+  readonly seconds: number;
+}
+
+/** A process and all that come from it. */
+function listTree(root: number): Process[] {
   const processes = readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .flatMap((name) => readProcess(Number(name)) ?? []);
   const children = Map.groupBy(processes, ({ parent }) => parent);
-  const sum = (pid: number): number =>
-    (children.get(pid) ?? []).reduce((total, child) => total + child.seconds + sum(child.pid), 0);
-  return sum(root) + (processes.find(({ pid }) => pid === root)?.seconds ?? 0);
+  const below = (pid: number): Process[] => (children.get(pid) ?? []).flatMap((child) => [child, ...below(child.pid)]);
+  return [...processes.filter(({ pid }) => pid === root), ...below(root)];
 }
 
 /** A process with its own CPU time and that of its children that have ended. */
-function readProcess(pid: number): { pid: number; parent: number; seconds: number } | undefined {
-  const fields = readStat(pid);
-  if (!fields) return undefined;
+function readProcess(pid: number): Process | undefined {
+  const stat = readStatText(pid);
+  if (stat === undefined) return undefined;
+  const fields = fieldsOf(stat);
   const ticks = fields.slice(11, 15).reduce((total, field) => total + Number(field), 0);
-  return { pid, parent: Number(fields[1]), seconds: ticks / CLOCK_TICKS_PER_SECOND };
+  const name = stat.slice(stat.indexOf("(") + 1, stat.lastIndexOf(")"));
+  return { pid, parent: Number(fields[1]), name, seconds: ticks / CLOCK_TICKS_PER_SECOND };
 }
 
 /** The memory of a process that is in RAM; undefined where there is no /proc. */
@@ -85,5 +117,23 @@ export function readResidentMegabytes(pid: number): number | undefined {
     return kilobytes === undefined ? undefined : Number(kilobytes) / 1024;
   } catch {
     return undefined;
+  }
+}
+
+/** The most memory that this process has had in RAM since it was last told to forget that. */
+export function readPeakMegabytes(): number {
+  try {
+    return Number(/VmHWM:\s*(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))![1]) / 1024;
+  } catch {
+    return process.resourceUsage().maxRSS / 1024;
+  }
+}
+
+/** Begins to measure the most memory anew, where the system can do that. */
+export function forgetPeakMemory(): void {
+  try {
+    writeFileSync("/proc/self/clear_refs", "5");
+  } catch {
+    // Then the peak is that of the whole life of the process.
   }
 }

@@ -1,4 +1,5 @@
 import type { Comparison } from "./compare.ts";
+import type { CpuCosts } from "./cpu-costs.ts";
 import type { Figure } from "./figures.ts";
 import type { Row } from "./row.ts";
 
@@ -19,6 +20,16 @@ export function comparisonRow(name: string, what: string, comparison: Comparison
     target: `≥ ${atLeast} ×`,
     met: ratio.median >= atLeast,
   };
+}
+
+/** A row for the CPU time of each process that had a part in it. */
+export function costRows(name: string, what: string, costs: CpuCosts): Row[] {
+  return [...costs].map(([process, micros]) => ({
+    case: name,
+    what: `${what}: CPU time of the ${process}`,
+    unit: "µs",
+    gateway: { median: micros, low: micros, high: micros },
+  }));
 }
 
 const HEADINGS = ["What", "Gateway", "CPU", "Beside it", "CPU", "Ratio", "Ratio per CPU second", "Target", ""];

@@ -8,12 +8,14 @@ import type { AnyOperation } from "../core/operation.ts";
 import { buildModel } from "./build-model.ts";
 import { emitProto } from "./emit-proto.ts";
 import { createGrpcCodec, type PlainObject } from "./grpc-codec.ts";
+import { createMessageEncoders, type MessageEncoders } from "./message-encoder.ts";
 import { splitGrpcName } from "./names.ts";
 import { PROTO_LOADER_OPTIONS } from "./proto-loader-options.ts";
 import { fixtureOperations, getJob, Job, listJobs, putJob, sayInSession, watchJobs } from "./testing/fixture.ts";
 
 let directory: string;
 let services: Record<string, ServiceDefinition>;
+let encoderOf: MessageEncoders;
 const codec = createGrpcCodec(fixtureOperations);
 
 beforeAll(() => {
@@ -23,7 +25,9 @@ beforeAll(() => {
     // The files import each other by the path they are committed under.
     writeFileSync(join(directory, name), text.replaceAll('import "tarl/v1/', 'import "'));
   }
-  services = loadSync([...files.keys()], { ...PROTO_LOADER_OPTIONS, includeDirs: [directory] }) as never;
+  const loaded = loadSync([...files.keys()], { ...PROTO_LOADER_OPTIONS, includeDirs: [directory] });
+  services = loaded as never;
+  encoderOf = createMessageEncoders(loaded);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -43,7 +47,10 @@ function sent(operation: AnyOperation, input: PlainObject): PlainObject {
 }
 
 function answered(operation: AnyOperation, output: PlainObject): PlainObject {
-  const wire = method(operation).responseSerialize(codec.output(operation).toMessage(output));
+  const message = codec.output(operation).toMessage(output);
+  const wire = method(operation).responseSerialize(message);
+  // What the gateway sends is what proto-loader would have.
+  expect(encoderOf(method(operation).responseType)(message)).toEqual(wire);
   return codec.output(operation).fromMessage(method(operation).responseDeserialize(wire) as PlainObject);
 }
 

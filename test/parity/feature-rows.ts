@@ -1,4 +1,6 @@
+import { createHash } from "node:crypto";
 import type { Input } from "../support/clients-model.ts";
+import { eventually } from "../support/eventually.ts";
 import type { Actor } from "./parity-gateway.ts";
 import type { Row } from "./row.ts";
 
@@ -95,6 +97,33 @@ async function quarantinedRow(actor: Actor): Promise<{ group: string; rowId: str
   await actor.must("features.write", { group, rows: [bad] });
   const { rows } = await actor.must("features.listQuarantine", { group });
   return { group, rowId: rows[0].rowId };
+}
+
+const CSV = `user,shop,event_time\na,1,${TIME}\n`;
+const UNKNOWN_ID = "01900000-0000-7000-8000-000000000000";
+
+async function uploading(actor: Actor): Promise<string> {
+  const { featureFile } = await actor.must("featureFiles.create", { name: "rows.csv", format: "CSV" });
+  const data = Buffer.from(CSV).toString("base64");
+  await actor.must("featureFiles.append", { fileId: featureFile.fileId, offset: 0, data });
+  return featureFile.fileId;
+}
+
+async function featureFile(actor: Actor): Promise<Input> {
+  const fileId = await uploading(actor);
+  await actor.must("featureFiles.finish", { fileId });
+  return { fileId };
+}
+
+/** A job that has ended, so that it stands the same however often it is looked at. */
+async function endedJob(actor: Actor): Promise<Input> {
+  const { group } = await writtenGroup(actor);
+  const { fileId } = await featureFile(actor);
+  const { job } = await actor.must("featureJobs.startImport", { group, fileId });
+  const { jobId } = job;
+  const hasEnded = async () => (await actor.must("featureJobs.get", { jobId })).job.state === "SUCCEEDED";
+  await eventually("the job ends", hasEnded, 30_000);
+  return { jobId };
 }
 
 const ENTITIES = [
@@ -229,4 +258,54 @@ export const FEATURE_ROWS: Readonly<Record<string, Row>> = {
     },
     other: { rowIds: [] },
   },
+
+  "featureFiles.create": {
+    good: () => ({ name: "clicks – ä.csv", format: "CSV", keepMs: 3_600_000 }),
+    other: { name: "other.csv" },
+  },
+  "featureFiles.append": {
+    good: async (actor) => ({ fileId: await uploading(actor), offset: CSV.length, data: "AP/+eA==" }),
+    other: { data: "AAAA" },
+  },
+  "featureFiles.finish": {
+    good: async (actor) => {
+      const sha256 = createHash("sha256").update(CSV).digest("hex");
+      return { fileId: await uploading(actor), sha256 };
+    },
+    other: { sha256: "0".repeat(64) },
+  },
+  "featureFiles.read": { good: async (actor) => ({ ...(await featureFile(actor)), offset: 2, length: 8 }) },
+  "featureFiles.get": { good: featureFile },
+  "featureFiles.list": { good: async (actor) => ((await featureFile(actor)) ? { pageSize: 1 } : {}) },
+  "featureFiles.delete": { good: featureFile, other: { fileId: UNKNOWN_ID } },
+
+  "featureJobs.startImport": {
+    good: async (actor) => ({ ...(await writtenGroup(actor)), ...(await featureFile(actor)), version: 1 }),
+    other: { version: 2 },
+  },
+  "featureJobs.startExport": {
+    good: async (actor) => {
+      const { group } = await writtenGroup(actor);
+      const features = [`${group}@v1:int64`, `${group}:json`];
+      const rest = { timeColumn: "event_time", knownAt: "LATEST", withStatus: true, format: "CSV" };
+      return { ...(await featureFile(actor)), features, ...rest };
+    },
+    other: { format: "PARQUET" },
+  },
+  "featureJobs.startRowsExport": {
+    good: async (actor) => {
+      const range = { from: TIME, to: "2199-01-01T00:00:00Z" };
+      return { ...(await writtenGroup(actor)), version: 1, features: ["json", "vector"], ...range, format: "CSV" };
+    },
+    other: { features: ["json"] },
+  },
+  "featureJobs.startRebuild": {
+    good: async (actor) => ({ ...(await writtenGroup(actor)), version: 1, from: TIME, to: "2199-01-01T00:00:00Z" }),
+    other: { to: TIME },
+  },
+  "featureJobs.get": { good: endedJob },
+  "featureJobs.list": {
+    good: async (actor) => ((await endedJob(actor)) ? { pageSize: 1, state: "SUCCEEDED" } : {}),
+  },
+  "featureJobs.cancel": { good: endedJob, other: { jobId: UNKNOWN_ID } },
 };

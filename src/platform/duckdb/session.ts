@@ -16,6 +16,8 @@ export interface WireChunk {
   readonly rowCount: number;
   readonly columnCount: number;
   column(index: number): WireOutput[];
+  /** One value, where a whole column would be more than is wanted in memory. */
+  value(column: number, row: number): WireOutput;
 }
 
 /** One connection. Statements run one after another; all end when the signal of the query is aborted. */
@@ -91,6 +93,7 @@ function readChunk(chunk: DuckDBDataChunk): WireChunk {
     rowCount: chunk.rowCount,
     columnCount: chunk.columnCount,
     column: (index) => chunk.getColumnValues(index).map(readValue),
+    value: (column, row) => readValue(chunk.getColumnVector(column).getItem(row)),
   };
 }
 

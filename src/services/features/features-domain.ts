@@ -12,11 +12,14 @@ import { createGroupService, type GroupService } from "./definitions/group-servi
 import { createFeatureSearch, type FeatureSearch } from "./definitions/search-service.ts";
 import { createShareService, type ShareService } from "./definitions/share-service.ts";
 import { createViewService, type ViewService } from "./definitions/view-service.ts";
+import type { FileService } from "./files/file-service.ts";
 import { createIngestSession, type IngestSession } from "./ingestion/ingest-session.ts";
 import { createPutOnline } from "./ingestion/put-online.ts";
 import { createQuarantineService, type QuarantineService } from "./ingestion/quarantine-service.ts";
 import { createStorageGuard } from "./ingestion/storage-guard.ts";
 import { createWriteService, type WriteService } from "./ingestion/write-service.ts";
+import { createBulk } from "./jobs/bulk.ts";
+import type { JobService } from "./jobs/job-service.ts";
 import { createDuckdbOfflineStore } from "./offline/duckdb-offline-store.ts";
 import { createCachedOnlineStore } from "./online/cached-online-store.ts";
 import { createPostgresOnlineStore, purgeForgotten } from "./online/postgres-online-store.ts";
@@ -37,6 +40,8 @@ export interface FeatureServices {
   readonly quarantine: QuarantineService;
   readonly featureReads: OnlineReadService;
   readonly featureHistory: HistoryService;
+  readonly featureFiles: FileService;
+  readonly featureJobs: JobService;
 }
 
 export interface FeaturesDomain {
@@ -44,6 +49,8 @@ export interface FeaturesDomain {
   readonly catalog: FeatureCatalog;
   /** What moves rows about in the background. Nothing runs until it is started. */
   readonly upkeep: Component;
+  /** What does the jobs that clients start. Nothing runs until it is started. */
+  readonly jobs: Component;
   close(): Promise<void>;
 }
 
@@ -62,6 +69,8 @@ export interface FeaturesDomainOptions {
   readonly maxQueryMemoryMb: number;
   /** What a namespace stores in all domains together, in bytes. */
   readonly usedStorageBytes: (namespace: string) => Promise<number>;
+  /** How long a gateway that says nothing holds a job; shorter in tests. */
+  readonly jobLeaseMs?: number | undefined;
 }
 
 const CACHE_ENTRIES = 100_000;
@@ -86,14 +95,16 @@ export async function createFeaturesDomain(options: FeaturesDomainOptions): Prom
     ids,
     logger,
     duckdb: { memoryLimitMb: options.maxQueryMemoryMb },
-    // A gateway that died between the log and the online store leaves this to whoever flushes.
+    // A gateway that died between the log and the online store leaves this to whoever flushes. What this
+    // one has put itself is not put again: that would double the cost of a write.
     async beforeForget(dataset, rows) {
       const tended = await getTendedDataset(database, dataset.datasetId);
-      if (tended !== undefined) await putOnline(tended, rows);
+      if (tended !== undefined) await putOnline(tended, rows, { skipsRemembered: true });
     },
   });
   const checkStorage = createStorageGuard({ clock, usedBytes: options.usedStorageBytes });
   const writes = createWriteService({ database, catalog, offline, putOnline, checkStorage, clock, ids });
+  const bulk = createBulk({ ...options, catalog, offline, online, putOnline, writes, checkStorage });
   return {
     services: {
       featureGroups: createGroupService({ database, clock, changes }),
@@ -105,6 +116,7 @@ export async function createFeaturesDomain(options: FeaturesDomainOptions): Prom
       quarantine: createQuarantineService({ database, catalog, writes }),
       featureReads: createOnlineReadService({ catalog, online, clock }),
       featureHistory: createHistoryService(catalog, offline),
+      ...bulk.services,
     },
     catalog,
     upkeep: createFeatureUpkeep({
@@ -114,8 +126,10 @@ export async function createFeaturesDomain(options: FeaturesDomainOptions): Prom
       forgetOnline: redis === undefined ? (limit) => purgeForgotten(database, limit) : undefined,
       logger,
     }),
+    jobs: bulk.background,
     async close() {
       catalog.close();
+      await bulk.close();
       await offline.close();
     },
   };

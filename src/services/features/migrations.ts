@@ -151,6 +151,12 @@ export const featureMigrations = [
       CREATE INDEX feature_files_by_dataset ON feature_files (dataset_id, day) WHERE replaced_at IS NULL;
       CREATE INDEX feature_files_replaced ON feature_files (replaced_at) WHERE replaced_at IS NOT NULL;
 
+      -- The mark of the folder that the files are in; the same stands in the folder.
+      CREATE TABLE feature_folder (
+        is_only boolean PRIMARY KEY DEFAULT true CHECK (is_only),
+        mark uuid NOT NULL
+      );
+
       -- The online store where there is no Redis. Times and sequence are as in the packed row.
       CREATE TABLE feature_online (
         dataset_id bigint NOT NULL,
@@ -180,6 +186,66 @@ export const featureMigrations = [
         quarantined_at timestamptz(3) NOT NULL
       );
       CREATE INDEX feature_quarantine_by_group ON feature_quarantine (namespace, group_name, row_id);
+    `,
+  },
+  {
+    id: 403,
+    name: "feature_exchange_files",
+    sql: `
+      -- Files that clients bring and fetch. What is in one stands under files/ in the features' folder.
+      CREATE TABLE feature_exchange_files (
+        file_id uuid PRIMARY KEY,
+        namespace text COLLATE "C" NOT NULL,
+        name text NOT NULL,
+        format text NOT NULL,
+        state text NOT NULL,
+        -- So much of what is on the disk counts.
+        size_bytes bigint NOT NULL,
+        sha256 text,
+        -- The job that made it; NULL where it was uploaded.
+        job_id uuid,
+        created_by text NOT NULL,
+        created_at timestamptz(3) NOT NULL,
+        expires_at timestamptz(3) NOT NULL
+      );
+      CREATE INDEX feature_exchange_files_by_namespace ON feature_exchange_files (namespace, file_id);
+      CREATE INDEX feature_exchange_files_expired ON feature_exchange_files (expires_at);
+    `,
+  },
+  {
+    id: 404,
+    name: "feature_jobs",
+    sql: `
+      CREATE TABLE feature_jobs (
+        job_id uuid PRIMARY KEY,
+        namespace text COLLATE "C" NOT NULL,
+        kind text NOT NULL,
+        state text NOT NULL,
+        group_name text COLLATE "C",
+        -- The uploaded file that it reads, which is kept as long.
+        file_id uuid,
+        request json NOT NULL,
+        -- How far it has got for good, as its kind says; NULL before the first step.
+        place json,
+        progress_done bigint NOT NULL,
+        progress_total bigint,
+        progress_unit text NOT NULL,
+        result json,
+        error json,
+        attempts integer NOT NULL,
+        -- Grows with each claim: who holds an older one changes nothing any more.
+        fence bigint NOT NULL,
+        -- QUEUED: when it may be claimed. RUNNING: until when it is claimed.
+        due_at timestamptz NOT NULL,
+        created_by text NOT NULL,
+        created_at timestamptz(3) NOT NULL,
+        started_at timestamptz(3),
+        finished_at timestamptz(3)
+      );
+      CREATE INDEX feature_jobs_by_namespace ON feature_jobs (namespace, job_id);
+      CREATE INDEX feature_jobs_served ON feature_jobs (namespace, started_at);
+      CREATE INDEX feature_jobs_active ON feature_jobs (due_at) WHERE state IN ('QUEUED', 'RUNNING');
+      CREATE INDEX feature_jobs_finished ON feature_jobs (finished_at) WHERE finished_at IS NOT NULL;
     `,
   },
 ];

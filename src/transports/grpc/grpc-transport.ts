@@ -3,6 +3,7 @@ import { promisify } from "node:util";
 import type { Server, ServerCredentials, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { load } from "@grpc/proto-loader";
 import type { GrpcCodec } from "../../contract/grpc-codec.ts";
+import { createMessageEncoders } from "../../contract/message-encoder.ts";
 import { PROTO_LOADER_OPTIONS } from "../../contract/proto-loader-options.ts";
 import { AppError } from "../../core/errors.ts";
 import type { Dispatcher } from "../../core/exchange.ts";
@@ -109,7 +110,8 @@ export function createGrpcTransport(options: GrpcTransportOptions): GrpcTranspor
   async function start(): Promise<void> {
     const protos = await listProtos(options.protoDir);
     const loaded = await load(protos, { ...PROTO_LOADER_OPTIONS, includeDirs: [options.protoDir] });
-    const methods = operations.map((operation) => createMethod(operation, loaded, codec, limits.maxSendBytes));
+    const encoderOf = createMessageEncoders(loaded);
+    const methods = operations.map((one) => createMethod(one, loaded, codec, encoderOf, limits.maxSendBytes));
     addServices(server, methods, context);
     health.addToServer(server);
     if (options.reflection) addReflection(server, fileDescriptors(options.protoDir, protos), context);

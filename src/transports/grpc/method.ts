@@ -1,6 +1,7 @@
 import type { MethodDefinition } from "@grpc/grpc-js";
 import type { MethodDefinition as LoadedMethod, PackageDefinition, ServiceDefinition } from "@grpc/proto-loader";
 import type { GrpcCodec, MessageCodec, PlainObject } from "../../contract/grpc-codec.ts";
+import type { MessageEncoders } from "../../contract/message-encoder.ts";
 import { AppError } from "../../core/errors.ts";
 import type { AnyOperation, OperationKind } from "../../core/operation.ts";
 
@@ -30,6 +31,7 @@ export function createMethod<Operation extends AnyOperation>(
   operation: Operation,
   loaded: PackageDefinition,
   codec: GrpcCodec,
+  encoderOf: MessageEncoders,
   maxSendBytes: number,
 ): Method<Operation> {
   const name = operation.grpc.split("/")[1] ?? "";
@@ -42,6 +44,7 @@ export function createMethod<Operation extends AnyOperation>(
   }
   const input = codec.input(operation);
   const output = codec.output(operation);
+  const encodeMessage = encoderOf(method.responseType);
 
   return {
     operation,
@@ -56,7 +59,7 @@ export function createMethod<Operation extends AnyOperation>(
       responseDeserialize: unused,
     },
     encode(plain) {
-      const bytes = method.responseSerialize(output.toMessage(plain as PlainObject));
+      const bytes = encodeMessage(output.toMessage(plain as PlainObject));
       if (bytes.length > maxSendBytes) throw answerTooLarge(bytes.length, maxSendBytes);
       return bytes;
     },

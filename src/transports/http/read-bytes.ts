@@ -51,6 +51,8 @@ export function readBytes(request: IncomingMessage, { maxBytes, budget }: ReadBy
     };
     request.on("data", onData);
     request.once("end", () => {
+      // Every request closes in the end: an error for each of them would cost more than the body.
+      request.off("close", onGone);
       release();
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
     });

@@ -20,6 +20,8 @@ const PURGE_TABLES = [
   "feature_shares",
   "feature_search",
   "feature_quarantine",
+  "feature_jobs",
+  "feature_exchange_files",
 ] as const;
 
 /**

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { message, namespaceField } from "../../../core/schema.ts";
 import { groupField, MAX_ENTITY_KEYS, MAX_FEATURES, versionField } from "../definitions/group-model.ts";
+import { bulkList } from "../values/bulk-list.ts";
 import { FeatureValues } from "../values/value-columns.ts";
 import { FeatureRow, MAX_WRITE_ROWS, QuarantineProblem } from "./write-model.ts";
 
@@ -18,11 +19,15 @@ export type IngestColumn = z.output<typeof IngestColumn>;
 export const IngestColumns = message("IngestColumns", "Rows as columns: the fastest way to write many.", {
   entities: z.array(IngestColumn).min(1).max(MAX_ENTITY_KEYS).describe("The entity keys, all of them."),
   features: z.array(IngestColumn).max(MAX_FEATURES).describe("The features; one that is left out has no value."),
-  eventTimesMicros: z
-    .array(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
-    .min(1)
-    .max(MAX_WRITE_ROWS)
-    .describe("When each row was true, in microseconds since the Unix epoch."),
+  eventTimesMicros: bulkList(
+    z
+      .array(z.int().min(0).max(Number.MAX_SAFE_INTEGER))
+      .min(1)
+      .max(MAX_WRITE_ROWS)
+      .describe("When each row was true, in microseconds since the Unix epoch."),
+    (value) => Number.isSafeInteger(value) && (value as number) >= 0,
+    (length) => length >= 1 && length <= MAX_WRITE_ROWS,
+  ),
 });
 export type IngestColumns = z.output<typeof IngestColumns>;
 

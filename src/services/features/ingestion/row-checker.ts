@@ -26,6 +26,8 @@ interface FeatureCheck {
   readonly notNull: boolean;
   readonly isUnique: boolean;
   readonly rules: readonly RuleCheck[];
+  /** A DOUBLE without rules: all there is to check is that it is finite. */
+  readonly isPlainNumber: boolean;
 }
 
 type Seen = Map<string, Set<StoredValue>>;
@@ -36,15 +38,18 @@ export function compileRowChecker(version: ResolvedVersion): (now: Micros) => Ro
   const label = `${version.group}@v${version.version}`;
   const featureNames = version.features.map(({ name }) => name);
   const keyNames = dataset.entityKeys.map(({ name }) => name);
-  const checks = version.features.map(
-    (feature, index): FeatureCheck => ({
+  const checks = version.features.map((feature, index): FeatureCheck => {
+    const isUnique = feature.rules?.unique === true;
+    const rules = compileRules(feature);
+    return {
       feature,
       place: version.places[index]!,
       notNull: feature.rules?.notNull === true,
-      isUnique: feature.rules?.unique === true,
-      rules: compileRules(feature),
-    }),
-  );
+      isUnique,
+      rules,
+      isPlainNumber: feature.type === "DOUBLE" && !isUnique && rules.length === 0,
+    };
+  });
 
   return (now) => {
     const latest = now + freshness.maxAheadMs * MICROS_PER_MS;
@@ -84,7 +89,8 @@ export function compileRowChecker(version: ResolvedVersion): (now: Micros) => Ro
 
   function checkEntity(entity: readonly unknown[], problems: FieldViolation[]): EntityKeyValue[] {
     const values: EntityKeyValue[] = [];
-    for (const [index, key] of dataset.entityKeys.entries()) {
+    for (let index = 0; index < dataset.entityKeys.length; index++) {
+      const key = dataset.entityKeys[index]!;
       const checked = checkEntityKey(entity[index], key);
       if ("problem" in checked) problems.push({ field: `entity.${key.name}`, message: checked.problem });
       else values.push(checked.value);
@@ -103,6 +109,10 @@ export function compileRowChecker(version: ResolvedVersion): (now: Micros) => Ro
       const value = values[index];
       if (value === undefined || value === null) {
         if (check.notNull) problems.push({ field: `values.${check.feature.name}`, message: "must have a value" });
+        continue;
+      }
+      if (check.isPlainNumber && Number.isFinite(value)) {
+        stored[check.place] = value as number;
         continue;
       }
       const checked = checkValue(value, check.feature);

@@ -10,7 +10,7 @@ export interface StorageGuardOptions {
 }
 
 /** Refuses what would pass the namespace's maxStorageMb. */
-export type StorageGuard = (call: Call, addedBytes: number) => Promise<void>;
+export type StorageGuard = (call: Pick<Call, "namespace">, addedBytes: number) => Promise<void>;
 
 /** Counting what is stored costs a scan, so it is known to this age, and what was added since is reckoned on top. */
 const MAX_AGE_MS = 2000;
@@ -36,7 +36,7 @@ export function createStorageGuard({ clock, usedBytes }: StorageGuardOptions): S
       throw quotaExceeded(
         namespace.name,
         "maxStorageMb",
-        `Namespace "${namespace.name}" may store ${limit} MB, and these rows would pass that. Delete feature groups that are not used, or raise maxStorageMb.`,
+        `Namespace "${namespace.name}" may store ${limit} MB, and this would pass that. Delete feature groups and files that are not used, or raise maxStorageMb.`,
       );
     }
     usage.bytes += addedBytes;

@@ -5,7 +5,7 @@ import type { IdGenerator } from "../../../core/ids.ts";
 import type { Database, Queryable } from "../../../platform/postgres/database.ts";
 import type { FeatureCatalog, ResolvedVersion } from "../definitions/feature-catalog.ts";
 import type { OfflineStore } from "../offline/offline-store.ts";
-import { MICROS_PER_MS } from "../values/micros.ts";
+import { MICROS_PER_MS, type Micros } from "../values/micros.ts";
 import type { EntityRow } from "../values/row-batch.ts";
 import type { PutOnline } from "./put-online.ts";
 import { countKept, keepRows, type QuarantineOf } from "./quarantine-store.ts";
@@ -40,18 +40,25 @@ export interface Written {
   readonly quarantinedRows: number;
 }
 
+/** What of a call counts: whose storage it is. */
+export type WriteCall = Pick<Call, "namespace">;
+
 export interface WriteService {
   write(request: WriteFeaturesRequest, call: Call): Promise<WriteFeaturesResponse>;
-  /** What makes a checker for the rows of one write. */
-  checker(version: ResolvedVersion): RowChecker;
+  /** What makes a checker for the rows of one write, as of `now` where given. */
+  checker(version: ResolvedVersion, now?: Micros): RowChecker;
   /** Checks rows against a version without writing anything. */
   sort(version: ResolvedVersion, rows: readonly FeatureRow[]): SortedRows;
-  /** Writes checked rows as the version's validation says; `rowAt` gives a bad row in the form it is kept in. */
+  /**
+   * Writes checked rows as the version's validation says, together with what `alongside` does in the
+   * same transaction; `rowAt` gives a bad row in the form it is kept in.
+   */
   writeSorted(
     version: ResolvedVersion,
     sorted: SortedRows,
     rowAt: (index: number) => FeatureRow,
-    call: Call,
+    call: WriteCall,
+    alongside?: (transaction: Queryable) => Promise<void>,
   ): Promise<Written>;
   /**
    * Makes rows durable, together with what `alongside` does in the same transaction, and readable
@@ -60,7 +67,7 @@ export interface WriteService {
   commit(
     version: ResolvedVersion,
     rows: readonly EntityRow[],
-    call: Call,
+    call: WriteCall,
     alongside?: (transaction: Queryable) => Promise<void>,
   ): Promise<void>;
 }
@@ -79,7 +86,7 @@ export function createWriteService(options: WriteServiceOptions): WriteService {
     return compiled;
   };
 
-  const checker: WriteService["checker"] = (version) => checkerFor(version)(clock.now() * MICROS_PER_MS);
+  const checker: WriteService["checker"] = (version, now = clock.now() * MICROS_PER_MS) => checkerFor(version)(now);
 
   const sort: WriteService["sort"] = (version, rows) => {
     const check = checker(version);
@@ -96,18 +103,20 @@ export function createWriteService(options: WriteServiceOptions): WriteService {
         if (rows.length > 0) await offline.append(version.dataset.datasetId, rows, transaction);
       });
     }
-    if (rows.length > 0) await putOnline(version, rows);
+    if (rows.length > 0) await putOnline(version, rows, { isWholeBatch: true });
   };
 
-  const writeSorted: WriteService["writeSorted"] = async (version, { good, bad }, rowAt, call) => {
+  const writeSorted: WriteService["writeSorted"] = async (version, { good, bad }, rowAt, call, more) => {
     if (bad.length > 0 && version.validation === "STRICT") throw refused(bad);
     const of = { namespace: version.namespace, group: version.group };
     const kept = bad.map(({ index, problems }) => ({ rowId: ids.uuid(), row: rowAt(index), problems }));
     const alongside = async (transaction: Queryable) => {
+      await more?.(transaction);
+      if (kept.length === 0) return;
       await checkQuarantine(transaction, of, kept.length);
       await keepRows(transaction, of, version.version, kept);
     };
-    await commit(version, good, call, kept.length > 0 ? alongside : undefined);
+    await commit(version, good, call, kept.length > 0 || more !== undefined ? alongside : undefined);
     return { writtenRows: good.length, quarantinedRows: kept.length };
   };
 

@@ -8,10 +8,12 @@ import { compactOnce } from "./compaction.ts";
 import { readStatistics, replaceAllFiles } from "./file-catalogue.ts";
 import { createFilePins } from "./file-pins.ts";
 import { flushOnce } from "./flush.ts";
+import { createFolderCheck, guardFolder } from "./folder-mark.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { type BeforeForget, DEFAULT_LIMITS, type OfflineContext, type OfflineLimits } from "./offline-context.ts";
 import type { OfflineStore } from "./offline-store.ts";
 import { exportPointInTime, readPointInTime } from "./point-in-time-output.ts";
+import { exportRange } from "./range-export.ts";
 import { readLatest, readRange, scanLatest } from "./row-pages.ts";
 import { append, clearLog, pendingDatasets } from "./write-log.ts";
 
@@ -31,7 +33,8 @@ export interface DuckdbOfflineStoreOptions {
 export function createDuckdbOfflineStore(options: DuckdbOfflineStoreOptions): OfflineStore {
   const { database, clock, ids, logger } = options;
   const dataDir = resolve(options.dataDir);
-  const duckdb = createDuckdb({ ...options.duckdb, dataDir });
+  const checkFolder = createFolderCheck({ database, dataDir, ids });
+  const duckdb = guardFolder(createDuckdb({ ...options.duckdb, dataDir }), checkFolder);
   const context: OfflineContext = {
     database,
     duckdb,
@@ -49,7 +52,10 @@ export function createDuckdbOfflineStore(options: DuckdbOfflineStoreOptions): Of
     pendingDatasets: (limit) => pendingDatasets(database, limit),
     flushOnce: (dataset, run) => flushOnce(context, dataset, run),
     compactOnce: (dataset, run) => compactOnce(context, dataset, run),
-    removeLeftovers: async (run) => ({ filesRemoved: await removeLeftovers(context, run) }),
+    async removeLeftovers(run) {
+      await checkFolder();
+      return { filesRemoved: await removeLeftovers(context, run) };
+    },
     pointInTime: (request, run = {}) =>
       duckdb.iterate((session) => readPointInTime(context, session, request, run), run.signal),
     exportPointInTime: (request, target, run = {}) =>
@@ -60,6 +66,8 @@ export function createDuckdbOfflineStore(options: DuckdbOfflineStoreOptions): Of
       duckdb.use((session) => readRange(context, session, dataset, request), run?.signal),
     scanLatest: (dataset, request, run) =>
       duckdb.iterate((session) => scanLatest(context, session, dataset, request), run?.signal),
+    exportRange: (dataset, request, target, run) =>
+      duckdb.use((session) => exportRange(context, session, dataset, request, target), run?.signal),
     statistics: (datasetIds) => readStatistics(database, datasetIds),
     async removeDataset(datasetId) {
       await clearLog(database, datasetId);

@@ -5,6 +5,7 @@ import { quoteName, quotePath } from "../../../platform/duckdb/sql-text.ts";
 import type { EntityKeyType } from "../values/feature-type.ts";
 import type { Micros } from "../values/micros.ts";
 import { columnType, microsFromSql, microsToSql } from "./columns.ts";
+import { openCsvFile } from "./csv-file.ts";
 import { insideOf } from "./dataset-folder.ts";
 import { entityKeyExpression, timeExpression } from "./entity-file-types.ts";
 import type { EntityFile, InlineEntities, PointInTimeRequest } from "./offline-store.ts";
@@ -102,12 +103,8 @@ async function loadFile(
   keys: readonly InputKey[],
   maxRows: number,
 ): Promise<Loaded> {
-  const path = quotePath(insideOf(dataDir, file.path));
-  const read =
-    file.format === "PARQUET"
-      ? `read_parquet(${path}, hive_partitioning = false)`
-      : `read_csv(${path}, header = true, all_varchar = true, hive_partitioning = false)`;
   try {
+    const read = await readFileSql(insideOf(dataDir, file.path), file);
     const described = await session.rows(`SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM ${read})`);
     const types = new Map(described.map(([name, type]) => [name as string, type as string]));
     const columns = [
@@ -128,6 +125,13 @@ async function loadFile(
   } catch (error) {
     throw fileProblem(error, file);
   }
+}
+
+async function readFileSql(path: string, file: EntityFile): Promise<string> {
+  if (file.format === "PARQUET") return `read_parquet(${quotePath(path)}, hive_partitioning = false)`;
+  const csv = await openCsvFile(path);
+  if (csv === undefined) throw unreadable(file);
+  return csv.read;
 }
 
 interface FileColumn {
@@ -153,13 +157,17 @@ async function refuseUnreadable(session: DuckdbSession, numbered: string, column
   if (fields.length > 0) throw invalidArgument(fields);
 }
 
-function fileProblem(error: unknown, { format }: EntityFile): unknown {
+function fileProblem(error: unknown, file: EntityFile): unknown {
   if (!(error instanceof DuckdbError) || /memory|interrupt/i.test(error.kind)) return error;
+  return unreadable(file, error);
+}
+
+function unreadable({ format }: EntityFile, cause?: unknown): AppError {
   return new AppError(
     "INVALID_ARGUMENT",
     "ENTITY_FILE_UNREADABLE",
     `The file with the entity rows cannot be read as ${format}. Check that it is whole and of that format.`,
-    { cause: error, details: { fields: [{ field: "entities", message: `cannot be read as ${format}` }] } },
+    { cause, details: { fields: [{ field: "entities", message: `cannot be read as ${format}` }] } },
   );
 }
 

@@ -118,6 +118,14 @@ export interface ScanLatestRequest {
   readonly to?: Micros | undefined;
 }
 
+export interface ExportRangeRequest {
+  readonly features: readonly string[];
+  /** Event times from here on. */
+  readonly from?: Micros | undefined;
+  /** Event times before this. */
+  readonly to?: Micros | undefined;
+}
+
 export interface RangePlace {
   readonly eventTime: Micros;
   readonly sequence: number;
@@ -217,6 +225,13 @@ export interface OfflineStore {
   scanLatest(dataset: Dataset, request: ScanLatestRequest, options?: RunOptions): AsyncIterable<RowPage<never>>;
   /** All rows of a time range. */
   range(dataset: Dataset, request: RangeRequest, options?: RunOptions): Promise<RowPage<RangePlace>>;
+  /** All rows of a time range as a file: entity keys, features and `event_time`, by event time. */
+  exportRange(
+    dataset: Dataset,
+    request: ExportRangeRequest,
+    target: ExportTarget,
+    options?: RunOptions,
+  ): Promise<Exported>;
   /** In the order of `datasetIds`. */
   statistics(datasetIds: readonly number[]): Promise<DatasetStatistics[]>;
   /** Forgets all rows of a dataset; its files go after their time of grace. */

@@ -12,6 +12,7 @@ import { fileColumns, keyList } from "./row-table.ts";
 const ROW_GROUP_ROWS = 122_880;
 
 export const PARQUET_OPTIONS = `FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE ${ROW_GROUP_ROWS}, USE_TMP_FILE false`;
+export const CSV_OPTIONS = "FORMAT csv, HEADER true, USE_TMP_FILE false";
 
 /** Copies the answer of a query to a file that is there whole or not at all, also after the power went. */
 export async function copyToFile(

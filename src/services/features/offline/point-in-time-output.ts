@@ -3,6 +3,7 @@ import type { DuckdbSession, WireChunk } from "../../../platform/duckdb/session.
 import { quoteName } from "../../../platform/duckdb/sql-text.ts";
 import type { Micros } from "../values/micros.ts";
 import { columnType, featureIndexes, microsFromSql } from "./columns.ts";
+import { csvText } from "./csv-text.ts";
 import { ROW_NUMBER_COLUMN } from "./entity-input.ts";
 import type { OfflineContext } from "./offline-context.ts";
 import type {
@@ -14,7 +15,7 @@ import type {
   RunOptions,
   ValueStatus,
 } from "./offline-store.ts";
-import { copyToFile, PARQUET_OPTIONS } from "./parquet-file.ts";
+import { CSV_OPTIONS, copyToFile, PARQUET_OPTIONS } from "./parquet-file.ts";
 import { type Joined, joinPointInTime, type Match } from "./point-in-time.ts";
 import { featureColumn } from "./value-status.ts";
 
@@ -51,13 +52,13 @@ export async function exportPointInTime(
 ): Promise<Exported> {
   const joined = await joinPointInTime(context, session, request, options);
   const { input, matches } = joined;
-  const columns = matches.flatMap((match, index) => exportColumns(match, index, target.withStatus ?? false));
+  const columns = matches.flatMap((match, index) => exportColumns(match, index, target));
   refuseRepeatedNames([...input.columnNames, ...columns.map(({ name }) => name)]);
   const select = `
     SELECT raw.* EXCLUDE (${ROW_NUMBER_COLUMN})${columns.map(({ name, sql }) => `, ${sql} AS ${quoteName(name)}`).join("")}
     FROM (${input.allColumns}) raw ${joinMatches(joined, `raw.${ROW_NUMBER_COLUMN}`)}
     ORDER BY raw.${ROW_NUMBER_COLUMN}`;
-  const copyOptions = target.format === "PARQUET" ? PARQUET_OPTIONS : "FORMAT csv, HEADER true, USE_TMP_FILE false";
+  const copyOptions = target.format === "PARQUET" ? PARQUET_OPTIONS : CSV_OPTIONS;
   const exported = await copyToFile(session, context.dataDir, { select, path: target.path, options: copyOptions });
   options.onProgress?.(1);
   return exported;
@@ -84,12 +85,15 @@ function readSources(chunk: WireChunk, matches: readonly Match[]): PointInTimeCh
   });
 }
 
-function exportColumns({ source, features }: Match, index: number, withStatus: boolean) {
+function exportColumns({ source, features }: Match, index: number, { format, withStatus = false }: ExportTarget) {
   const { dataset } = source;
   const match: Match = { table: `match_${index}`, source, features };
   const outside = isOutside(match, index);
   const columns = source.features.map(({ name, as = name }) => ({ name: as, value: featureSql(match, index, name) }));
-  const values = columns.map(({ name, value }) => ({ name, sql: `CASE WHEN NOT ${outside} THEN ${value} END` }));
+  const values = columns.map(({ name, value }, place) => {
+    const { type } = dataset.features[featureIndexes(dataset, [source.features[place]!.name])[0]!]!;
+    return { name, sql: `CASE WHEN NOT ${outside} THEN ${format === "CSV" ? csvText(type, value) : value} END` };
+  });
   if (!withStatus) return values;
   const status = (name: ValueStatus) => `'${name}'`;
   return [
@@ -100,7 +104,10 @@ function exportColumns({ source, features }: Match, index: number, withStatus: b
         WHEN ${outside} THEN ${status("OUTSIDE_MAX_AGE")}
         WHEN ${value} IS NULL THEN ${status("NULL_VALUE")} ELSE ${status("PRESENT")} END`,
     })),
-    { name: `${dataset.group}__event_time`, sql: `m${index}.event_time` },
+    {
+      name: `${dataset.group}__event_time`,
+      sql: format === "CSV" ? csvText("TIMESTAMP", `m${index}.event_time`) : `m${index}.event_time`,
+    },
   ];
 }
 

@@ -124,7 +124,8 @@ export function createHistoryService(catalog: FeatureCatalog, offline: OfflineSt
   }
 }
 
-function refuseOnlineOnly({ group, version, offline }: ResolvedVersion): void {
+/** FAILED_PRECONDITION where the version keeps no history. */
+export function refuseOnlineOnly({ group, version, offline }: ResolvedVersion): void {
   if (offline) return;
   throw new AppError(
     "FAILED_PRECONDITION",
@@ -133,7 +134,7 @@ function refuseOnlineOnly({ group, version, offline }: ResolvedVersion): void {
   );
 }
 
-function ttlMicrosOf({ ttlMs }: ResolvedVersion): number | undefined {
+export function ttlMicrosOf({ ttlMs }: ResolvedVersion): number | undefined {
   return ttlMs === undefined ? undefined : ttlMs * MICROS_PER_MS;
 }
 
@@ -147,7 +148,7 @@ function sourceOf(version: ResolvedVersion, columns: readonly ResolvedColumn[]):
 }
 
 /** The named features of the version, or all of them. */
-function chooseFeatures(version: ResolvedVersion, names: readonly string[]): readonly string[] {
+export function chooseFeatures(version: ResolvedVersion, names: readonly string[]): readonly string[] {
   const known = version.features.map(({ name }) => name);
   const unknown = names.flatMap((name, index): FieldViolation[] =>
     known.includes(name)

@@ -21,11 +21,12 @@ export interface OnlineReadServiceOptions {
   readonly clock: Clock;
 }
 
-/** The rows of one version, as the store answered them, and since when they are too old. */
+/** The rows of one version, as the store answered them, and what that means for every value of a row. */
 interface SourceRows {
   readonly version: ResolvedVersion;
   readonly rows: readonly (Buffer | undefined)[];
-  readonly oldest: Micros;
+  /** PRESENT where the row may be answered with. */
+  readonly statuses: readonly FeatureStatus[];
 }
 
 /** Reads the newest values of entities: one round trip to the store, whatever number of groups is read. */
@@ -55,11 +56,11 @@ export function createOnlineReadService({ catalog, online, clock }: OnlineReadSe
       { maxStalenessMs },
     );
     const now = clock.now() * MICROS_PER_MS;
-    return versions.map((version, index) => ({
-      version,
-      rows: placeRows(asked[index]!, found[index]!, entities.rowCount),
-      oldest: version.ttlMs === undefined ? -Infinity : now - version.ttlMs * MICROS_PER_MS,
-    }));
+    return versions.map((version, index) => {
+      const rows = placeRows(asked[index]!, found[index]!, entities.rowCount);
+      const oldest = version.ttlMs === undefined ? -Infinity : now - version.ttlMs * MICROS_PER_MS;
+      return { version, rows, statuses: rows.map((row) => statusOf(row, oldest)) };
+    });
   }
 }
 
@@ -112,21 +113,26 @@ function placeRows({ rows }: AskedEntities, found: readonly (Buffer | undefined)
   return placed;
 }
 
+function statusOf(row: Buffer | undefined, oldest: Micros): FeatureStatus {
+  if (row === undefined) return "NOT_FOUND";
+  return readEventTime(row) < oldest ? "OUTSIDE_MAX_AGE" : "PRESENT";
+}
+
 function answerColumn(column: ResolvedColumn, source: number, sources: readonly SourceRows[]): FeatureColumn {
-  const { rows, oldest } = sources[source]!;
+  const { rows, statuses: ofRows } = sources[source]!;
   const { type } = column.feature;
   const values = new Array<StoredValue | null>(rows.length);
-  const statuses = new Array<FeatureStatus>(rows.length);
+  // Columns share their statuses until one has a value that is null.
+  let statuses = ofRows;
   for (let index = 0; index < rows.length; index++) {
-    const row = rows[index];
-    const isFresh = row !== undefined && readEventTime(row) >= oldest;
-    const value = isFresh ? readValue(row, column.index, type) : null;
+    const isPresent = ofRows[index] === "PRESENT";
+    const value = isPresent ? readValue(rows[index]!, column.index, type) : null;
     values[index] = value;
-    if (row === undefined) statuses[index] = "NOT_FOUND";
-    else if (!isFresh) statuses[index] = "OUTSIDE_MAX_AGE";
-    else statuses[index] = value === null ? "NULL_VALUE" : "PRESENT";
+    if (!isPresent || value !== null) continue;
+    if (statuses === ofRows) statuses = [...ofRows];
+    (statuses as FeatureStatus[])[index] = "NULL_VALUE";
   }
-  return { name: column.name, source, values: answerValues(type, values), statuses };
+  return { name: column.name, source, values: answerValues(type, values), statuses: statuses as FeatureStatus[] };
 }
 
 function answerSource({ version, rows }: SourceRows): FeatureSource {

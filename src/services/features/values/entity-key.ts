@@ -9,6 +9,8 @@ export interface EntityKeyShape {
 export type EntityKeyValue = string | number;
 
 const MAX_KEY_CHARACTERS = 512;
+/** Most keys are, and nothing can be wrong with them. */
+const PLAIN = /^[ -~]*$/;
 
 /** The value of one entity key, or what is wrong with it, to follow the key's name. */
 export function checkEntityKey(
@@ -26,7 +28,7 @@ export function checkEntityKey(
   if (value.length === 0 || value.length > MAX_KEY_CHARACTERS) {
     return { problem: `must have 1 to ${MAX_KEY_CHARACTERS} characters` };
   }
-  const problem = jsonProblem(value);
+  const problem = PLAIN.test(value) ? undefined : jsonProblem(value);
   return problem === undefined ? { value } : { problem };
 }
 

@@ -56,17 +56,21 @@ export function packRow(
     heap[index] = bytes;
     heapBytes += bytes.length;
   }
-  // Zeroed, because what is not written here must not be what was in memory before.
-  const row = Buffer.alloc(heapAt + heapBytes);
+  // From Node's pool, which is several times as fast; zeroed up to the values, because what is not
+  // written here must not be what was in memory before.
+  const row = Buffer.allocUnsafe(heapAt + heapBytes).fill(0, 0, slots);
   row.writeDoubleBE(eventTime, 0);
   row[FORMAT] = CURRENT_FORMAT;
   row.writeUInt16LE(count, COUNT);
   let offset = heapAt;
   for (let index = 0; index < count; index++) {
     const value = values[index];
-    if (value === undefined || value === null) continue;
-    row[HEADER_BYTES + (index >> 3)]! |= 1 << (index & 7);
     const slot = slots + index * SLOT_BYTES;
+    if (value === undefined || value === null) {
+      row.writeDoubleLE(0, slot);
+      continue;
+    }
+    row[HEADER_BYTES + (index >> 3)]! |= 1 << (index & 7);
     const bytes = heap[index];
     if (bytes === undefined) {
       row.writeDoubleLE(Number(value), slot);

@@ -34,6 +34,11 @@ export function stampBatch(rows: readonly EntityRow[], batchId: number, createdA
   for (const [index, { row }] of rows.entries()) stampRow(row, createdAt, batchId * MAX_BATCH_ROWS + index);
 }
 
+/** The number of the batch that a row came with. */
+export function batchOf(sequence: number): number {
+  return Math.floor(sequence / MAX_BATCH_ROWS);
+}
+
 /** Reads a batch back, each row stamped with its place in the order of all writes. */
 export function decodeRowBatch(batch: Buffer, batchId: number, createdAt: Micros): EntityRow[] {
   const rows: EntityRow[] = [];

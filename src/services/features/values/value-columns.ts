@@ -1,15 +1,22 @@
 import { z } from "zod";
 import { json } from "../../../core/json.ts";
 import { message } from "../../../core/schema.ts";
+import { bulkList } from "./bulk-list.ts";
 import type { FeatureType } from "./feature-type.ts";
 import { microInstant } from "./micro-instant.ts";
 
 const VALUES = "One for each row; null where there is none (over gRPC zero or empty, as it has no null in lists).";
 
-function valuesOf<Type extends FeatureType, Item extends z.ZodType>(type: Type, id: string, item: Item) {
+function valuesOf<Type extends FeatureType, Item extends z.ZodType>(
+  type: Type,
+  id: string,
+  item: Item,
+  isItem?: (value: unknown) => boolean,
+) {
+  const values = z.array(item.nullable()).describe(VALUES);
   return message(id, `Values of type ${type}.`, {
     type: z.literal(type),
-    values: z.array(item.nullable()).describe(VALUES),
+    values: isItem ? bulkList(values, (value) => value === null || isItem(value)) : values,
   });
 }
 
@@ -20,10 +27,10 @@ function listOf<Item extends z.ZodType>(id: string, item: Item) {
 /** The values of one feature, in a form that is as compact over gRPC as protobuf can be. */
 export const FeatureValues = z
   .discriminatedUnion("type", [
-    valuesOf("BOOL", "BoolValues", z.boolean()),
-    valuesOf("INT64", "Int64Values", z.int()),
-    valuesOf("DOUBLE", "DoubleValues", z.number()),
-    valuesOf("STRING", "StringValues", z.string()),
+    valuesOf("BOOL", "BoolValues", z.boolean(), (value) => typeof value === "boolean"),
+    valuesOf("INT64", "Int64Values", z.int(), Number.isSafeInteger),
+    valuesOf("DOUBLE", "DoubleValues", z.number(), Number.isFinite),
+    valuesOf("STRING", "StringValues", z.string(), (value) => typeof value === "string"),
     valuesOf("BYTES", "BytesValues", z.base64()),
     valuesOf("TIMESTAMP", "TimestampValues", microInstant("A time.")),
     valuesOf("JSON", "JsonValues", json("A value.")),

@@ -1,26 +1,26 @@
 import { mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { systemClock } from "../../src/core/clock.ts";
 import { createIdGenerator } from "../../src/core/ids.ts";
-import { silentLogger } from "../../src/core/logger.ts";
 import { createDuckdb, type Duckdb } from "../../src/platform/duckdb/duckdb.ts";
-import { quotePath, quoteText } from "../../src/platform/duckdb/sql-text.ts";
+import { quoteText } from "../../src/platform/duckdb/sql-text.ts";
 import type { Database } from "../../src/platform/postgres/database.ts";
 import { migrate } from "../../src/platform/postgres/migrate.ts";
-import { createPgliteDatabase } from "../../src/platform/postgres/pglite-database.ts";
+import { createPostgresDatabase } from "../../src/platform/postgres/postgres-database.ts";
 import { featureMigrations } from "../../src/services/features/migrations.ts";
 import { dayText, filePath } from "../../src/services/features/offline/dataset-folder.ts";
-import { createDuckdbOfflineStore } from "../../src/services/features/offline/duckdb-offline-store.ts";
 import { addFiles } from "../../src/services/features/offline/file-catalogue.ts";
-import type { KnownAt, OfflineStore } from "../../src/services/features/offline/offline-store.ts";
-import type { Dataset } from "../../src/services/features/values/dataset.ts";
+import type { KnownAt } from "../../src/services/features/offline/offline-store.ts";
 import { MICROS_PER_DAY } from "../../src/services/features/values/micros.ts";
-import type { Case } from "../harness/bench.ts";
+import { dataset, ENTITY_ROWS, FEATURES, type JoinRun, type JoinSettings } from "../features/join-dataset.ts";
+import type { Bench, Case } from "../harness/bench.ts";
+import { PRODUCTION, startChild } from "../harness/child.ts";
 import { figureOf, percentile } from "../harness/figures.ts";
 import type { Row } from "../harness/row.ts";
 
+const NAME = "feature-join";
 const ENTITIES = 100_000;
-const ENTITY_ROWS = 1_000_000;
 const DAYS = 30;
 const ROWS_A_DAY = 333_334;
 const FIRST_DAY = Date.UTC(2027, 0, 1) / 86_400_000;
@@ -28,54 +28,28 @@ const FIRST_DAY = Date.UTC(2027, 0, 1) / 86_400_000;
 const LATE_MICROS = 3_000_000;
 const ROUNDS = 3;
 const AT_MOST = 1.5;
-const MEMORY_SAMPLE_MS = 20;
-const MEGABYTE = 1024 * 1024;
 
-const dataset: Dataset = {
-  datasetId: 1,
-  namespace: "default",
-  group: "users",
-  firstVersion: 1,
-  entityKeys: [{ name: "user", type: "INT64" }],
-  features: Array.from({ length: 5 }, (_, index) => ({ name: `score_${index}`, type: "DOUBLE" })),
-};
-const FEATURES = dataset.features.map(({ name }) => name);
-
-interface Run {
-  readonly ms: number;
-  /** Of all threads of this process: unlike the time, a busy neighbour does not change it. */
-  readonly cpuMs: number;
-  readonly peakMegabytes: number;
-}
-
-/** A training set of a million rows, beside the ASOF join that one would write by hand over the same files. */
-export const pointInTimeCase: Case = {
-  name: "point-in-time",
+/**
+ * A training set of a million rows, beside the ASOF join that one would write by hand over the same
+ * files. Each side has a process of its own that may use all cores.
+ */
+export const featureJoinCase: Case = {
+  name: NAME,
   async run(bench) {
     const dataDir = bench.createFolder();
-    const database = await createPgliteDatabase();
-    bench.defer(() => database.close());
-    await migrate(database, featureMigrations);
-    const store = createDuckdbOfflineStore({
-      database,
-      dataDir,
-      clock: systemClock,
-      ids: createIdGenerator(systemClock),
-      logger: silentLogger,
-    });
-    bench.defer(() => store.close());
-    const duckdb = createDuckdb({ dataDir });
-    bench.defer(() => duckdb.close());
-    bench.progress(`  writing ${(DAYS * ROWS_A_DAY).toLocaleString("en")} feature rows`);
-    const { files, entities } = await writeData(database, duckdb, dataDir);
+    const databaseUrl = await bench.createDatabase();
+    const { files, entities } = await prepare(bench, databaseUrl, dataDir);
+    const settings = { dataDir, databaseUrl, files, entities };
+    const ourJoin = await startJoin(bench, { ...settings, kind: "STORE", target: join(dataDir, "ours.parquet") });
+    const handJoin = await startJoin(bench, { ...settings, kind: "HAND", target: join(dataDir, "hand.parquet") });
 
     const rows: Row[] = [];
     for (const knownAt of ["LATEST", "ENTITY_TIME"] as const) {
-      const ours: Run[] = [];
-      const byHand: Run[] = [];
+      const ours: JoinRun[] = [];
+      const byHand: JoinRun[] = [];
       for (let round = 0; round < ROUNDS; round += 1) {
-        byHand.push(await measure(() => joinByHand(duckdb, files, entities, join(dataDir, "hand.parquet"))));
-        ours.push(await measure(() => joinThroughStore(store, entities, join(dataDir, "ours.parquet"), knownAt)));
+        byHand.push(await handJoin(knownAt));
+        ours.push(await ourJoin(knownAt));
         bench.progress(
           `  ${knownAt} round ${round + 1}: ${describe(ours.at(-1)!)}, by hand ${describe(byHand.at(-1)!)}`,
         );
@@ -85,6 +59,40 @@ export const pointInTimeCase: Case = {
     return rows;
   },
 };
+
+/** Writes the files and their catalogue; nothing of that stays in memory. */
+async function prepare(bench: Bench, databaseUrl: string, dataDir: string) {
+  const database = createPostgresDatabase({ url: databaseUrl });
+  const duckdb = createDuckdb({ dataDir });
+  try {
+    await migrate(database, featureMigrations);
+    bench.progress(`  writing ${(DAYS * ROWS_A_DAY).toLocaleString("en")} feature rows`);
+    return await writeData(database, duckdb, dataDir);
+  } finally {
+    await duckdb.close();
+    await database.close();
+  }
+}
+
+/** Starts a process that joins, once for each call. */
+async function startJoin(bench: Bench, settings: JoinSettings): Promise<(knownAt: KnownAt) => Promise<JoinRun>> {
+  const child = await startChild<true>({
+    command: process.execPath,
+    args: [fileURLToPath(new URL("../features/join-process.ts", import.meta.url)), JSON.stringify(settings)],
+    env: PRODUCTION,
+    ready: (line) => (line === "ready" ? true : undefined),
+    cores: bench.cores?.all,
+  });
+  bench.defer(() => child.stop());
+  let answer: (run: JoinRun) => void = () => {};
+  child.onMessage((run) => answer(run as JoinRun));
+  return (knownAt) =>
+    new Promise((resolve, reject) => {
+      answer = resolve;
+      child.onExit(() => reject(new Error("The process that joins has ended.")));
+      child.send({ knownAt });
+    });
+}
 
 async function writeData(database: Database, duckdb: Duckdb, dataDir: string) {
   const ids = createIdGenerator(systemClock);
@@ -132,50 +140,9 @@ async function writeData(database: Database, duckdb: Duckdb, dataDir: string) {
   return { files, entities };
 }
 
-function joinByHand(duckdb: Duckdb, files: readonly string[], entities: string, target: string): Promise<void> {
-  return duckdb.use((session) =>
-    session.run(`COPY (
-      SELECT e.*, ${FEATURES.map((name) => `f.${name}`).join(", ")} FROM read_parquet(${quotePath(entities)}) e
-      ASOF LEFT JOIN read_parquet([${files.map(quotePath).join(", ")}], hive_partitioning = false) f
-      ON e."user" = f."user" AND e.happened_at >= f.event_time
-    ) TO ${quoteText(target)} (FORMAT parquet, COMPRESSION zstd)`),
-  );
-}
-
-async function joinThroughStore(store: OfflineStore, path: string, target: string, knownAt: KnownAt): Promise<void> {
-  const { rowCount } = await store.exportPointInTime(
-    {
-      entities: { kind: "FILE", format: "PARQUET", path, timeColumn: "happened_at" },
-      sources: [{ dataset, features: dataset.features }],
-      knownAt,
-    },
-    { path: target, format: "PARQUET" },
-  );
-  if (rowCount !== ENTITY_ROWS) throw new Error(`${rowCount} rows came of ${ENTITY_ROWS}.`);
-}
-
-/** The most memory this process had meanwhile; what an earlier run left with the allocator is in it. */
-async function measure(work: () => Promise<void>): Promise<Run> {
-  let peak = 0;
-  const sample = () => {
-    peak = Math.max(peak, process.memoryUsage.rss());
-  };
-  const timer = setInterval(sample, MEMORY_SAMPLE_MS);
-  const startedMs = performance.now();
-  const startedCpu = process.cpuUsage();
-  try {
-    await work();
-  } finally {
-    clearInterval(timer);
-    sample();
-  }
-  const { user, system } = process.cpuUsage(startedCpu);
-  return { ms: performance.now() - startedMs, cpuMs: (user + system) / 1000, peakMegabytes: peak / MEGABYTE };
-}
-
-function toRows(knownAt: KnownAt, ours: readonly Run[], byHand: readonly Run[]): Row[] {
+function toRows(knownAt: KnownAt, ours: readonly JoinRun[], byHand: readonly JoinRun[]): Row[] {
   const ratio = figureOf(ours.map(({ ms }, round) => ms / byHand[round]!.ms));
-  const common = { case: "point-in-time", beside: "DuckDB, by hand" };
+  const common = { case: NAME, beside: "DuckDB, by hand" };
   const what = `1 M entity rows with 10 M feature rows, known at ${knownAt}`;
   return [
     {
@@ -194,14 +161,14 @@ function toRows(knownAt: KnownAt, ours: readonly Run[], byHand: readonly Run[]):
     },
     {
       ...common,
-      what: `${what}, peak memory of the process`,
-      unit: "MB",
+      what: `${what}, peak memory (VmHWM)`,
+      unit: "MiB",
       gateway: figureOf(ours.map(({ peakMegabytes }) => peakMegabytes)),
       besideFigure: figureOf(byHand.map(({ peakMegabytes }) => peakMegabytes)),
     },
   ];
 }
 
-function describe({ ms, cpuMs, peakMegabytes }: Run): string {
-  return `${Math.round(ms)} ms, ${Math.round(cpuMs)} ms of CPU and ${Math.round(peakMegabytes)} MB`;
+function describe({ ms, cpuMs, peakMegabytes }: JoinRun): string {
+  return `${Math.round(ms)} ms, ${Math.round(cpuMs)} ms of CPU and ${Math.round(peakMegabytes)} MiB`;
 }
