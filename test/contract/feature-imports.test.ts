@@ -127,6 +127,13 @@ describe.each(jobSetups)("imports on $name", ({ open }) => {
     });
   });
 
+  test("take in CSV as spreadsheets write it", async () => {
+    const group = await store.group({ features: [{ name: "text", type: "STRING" }] });
+    const csv = `\ufeff"user",text,event_time\r\na,"two\r\nlines, ""so""",${TIME}\r\n\r\nb,"",${TIME}\r\nc,,${TIME}`;
+    expect(await imported(group, "rows.csv", csv)).toMatchObject({ state: "SUCCEEDED", result: { rowCount: 3 } });
+    expect(await store.online(group, "text", ["a", "b", "c"])).toEqual(['two\r\nlines, "so"', "", null]);
+  });
+
   test("under STRICT write nothing of a file with bad rows, and name them", async () => {
     const group = await store.group();
     const bad = [line("x", -1), line(null, 1), line("x", 1.5), line("x", 1, "yesterday"), line("x", 2 ** 53), "[]\n"];
