@@ -1,3 +1,4 @@
+import { hashText } from "../../platform/redis/hash-text.ts";
 import type { RedisClient } from "../../platform/redis/redis-client.ts";
 import { loadScript } from "../../platform/redis/script.ts";
 import type { KnownLease, LeaseGrant, LeaseName, LeaseStore } from "./lease-store.ts";
@@ -87,13 +88,8 @@ function keysOf(space: string, shard: number): [deadlines: string, fences: strin
   return [`${tag}:deadlines`, `${tag}:fences`];
 }
 
-/** FNV-1a: the same in every gateway, for ever. */
 function shardOf(partition: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < partition.length; index += 1) {
-    hash = Math.imul(hash ^ partition.charCodeAt(index), 0x01000193);
-  }
-  return (hash >>> 0) % SHARD_COUNT;
+  return hashText(partition) % SHARD_COUNT;
 }
 
 /** Encoded, so that the first slash always ends the partition. */

@@ -1,14 +1,13 @@
+import { hashText } from "../../../platform/redis/hash-text.ts";
+
 const KEY_PREFIX = "tarl:features:";
 
 /** A dataset is spread over this many slots, so that a cluster's nodes share it. Changing it forgets all rows. */
 export const SHARD_COUNT = 64;
 
-/** FNV-1a: the same in every gateway, for ever. */
+/** Which of them an entity is in. */
 export function shardOf(entity: string): number {
-  let hash = 0x811c9dc5;
-  for (let index = 0; index < entity.length; index += 1) {
-    hash = Math.imul(hash ^ entity.charCodeAt(index), 0x01000193);
-  }
+  const hash = hashText(entity);
   // Its low bits depend only on the low bits of each character, the high ones on everything.
   return (hash ^ (hash >>> 16)) & (SHARD_COUNT - 1);
 }
